@@ -1,0 +1,27 @@
+// Package all is the explicit list of engines. Adding an engine takes its
+// folder under engines/ and one line here.
+package all
+
+import (
+	"fmt"
+	"strings"
+
+	"orbitbench/engines"
+)
+
+// Drivers returns every engine, in the order in which tables show them.
+func Drivers() []engines.Driver {
+	return []engines.Driver{}
+}
+
+// Lookup returns the driver of that name, or an error that lists the names.
+func Lookup(name string) (engines.Driver, error) {
+	var names []string
+	for _, d := range Drivers() {
+		if d.Info().Name == name {
+			return d, nil
+		}
+		names = append(names, d.Info().Name)
+	}
+	return nil, fmt.Errorf("unknown engine %q, want one of %s", name, strings.Join(names, ", "))
+}
