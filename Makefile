@@ -1,0 +1,65 @@
+# orbitbench: `make run` compares every engine on this machine, `make test` proves the program.
+
+SHELL       := /bin/sh
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 30s
+RUNFLAGS    ?=
+BENCHFLAGS  ?=
+IMAGE       ?= orbitbench
+BASE        ?= docker.io/library/debian:bookworm
+
+# The rocksdb engine is built where its library is; everything else always is.
+TAGS    = $$(engines/rocksdb/library.sh tags)
+VERSION = $$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BIN     = bin/orbitbench
+
+.PHONY: run build deps test race lint fuzz bench bench-quick notices image clean help
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+run: deps build ## install what is missing, compare every engine here in about two minutes, print the table
+	$(BIN) run --profile quick $(RUNFLAGS)
+
+deps: ## install librocksdb-dev if it is missing (root and apt; else the rocksdb row is skipped)
+	@engines/rocksdb/library.sh install
+
+build: ## build bin/orbitbench
+	@mkdir -p bin
+	go build -tags "$(TAGS)" -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/orbitbench
+
+test: deps lint ## everything: lint, the build without cgo, all tests
+	CGO_ENABLED=0 go build ./...
+	go test -tags "$(TAGS)" ./...
+
+race: deps ## all tests under the race detector
+	go test -race -tags "$(TAGS)" ./...
+
+lint: ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l engines workloads harness reports cmd); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-clean:" $$unformatted; exit 1; fi
+	go vet -tags "$(TAGS)" ./...
+	go run $(STATICCHECK) -tags "$(TAGS)" ./...
+
+fuzz: ## run every fuzzer for FUZZTIME (30s) each
+	@go list -f '{{.Dir}}' ./... | while read -r dir; do \
+	  grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go 2>/dev/null | sed 's/^func //' | while read -r name; do \
+	    echo "== $$dir $$name"; (cd "$$dir" && go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) .) || exit 1; \
+	  done || exit 1; \
+	done
+
+bench: deps build ## the whole table of speeds against floor and peers, in Go benchmark format
+	$(BIN) bench $(BENCHFLAGS)
+
+bench-quick: deps build ## the same at 100k actors, within ten minutes
+	$(BIN) bench --quick $(BENCHFLAGS)
+
+notices: ## write the third-party notices anew from the modules of the build
+	go run ./cmd/orbitbench/notices > cmd/orbitbench/notices.txt
+
+image: ## build the container image with buildah or docker
+	@if command -v buildah >/dev/null 2>&1; then buildah build --build-arg BASE=$(BASE) -t $(IMAGE) .; \
+	else docker build --build-arg BASE=$(BASE) -t $(IMAGE) .; fi
+
+clean: ## remove what make built
+	rm -rf bin
