@@ -41,6 +41,7 @@ var importRules = []struct {
 	{"reports", []string{"harness/result", "reports/..."}, false},
 	{"reports/*", []string{"harness/result", "reports/..."}, false},
 	{"cmd/orbitbench", []string{"..."}, false},
+	{"cmd/orbitbench/*", nil, true},
 }
 
 // broken says which rule an import breaks, or "".

@@ -61,10 +61,11 @@ type Engine struct {
 // Complexity holds proxies for how much code an engine is; none of them
 // measures how hard it is.
 type Complexity struct {
-	Lines        int `json:"lines"`        // non-test Go (or C, C++) lines of the engine's own module or packages, comments and blanks excluded
-	Dependencies int `json:"dependencies"` // modules beyond the standard library that it draws in
-	Tunables     int `json:"tunables"`     // options in its effective configuration
-	Goroutines   int `json:"goroutines"`   // goroutines that one open, idle engine adds (threads of C++ are not seen)
+	Lines        int    `json:"lines"`          // non-test Go (or C, C++) lines of the engine's own module or packages, comments and blanks excluded
+	Dependencies int    `json:"dependencies"`   // modules beyond the standard library that it draws in
+	Tunables     int    `json:"tunables"`       // options in its effective configuration
+	Goroutines   int    `json:"goroutines"`     // goroutines that one open, idle engine adds (threads of C++ are not seen)
+	Note         string `json:"note,omitempty"` // what the counts leave out
 }
 
 // Environment is the machine as it was found.
