@@ -7,11 +7,16 @@ import (
 	"strings"
 
 	"orbitbench/engines"
+	"orbitbench/engines/memory"
+	"orbitbench/engines/noop"
 )
 
 // Drivers returns every engine, in the order in which tables show them.
 func Drivers() []engines.Driver {
-	return []engines.Driver{}
+	return []engines.Driver{
+		memory.Driver{},
+		noop.Driver{},
+	}
 }
 
 // Lookup returns the driver of that name, or an error that lists the names.
