@@ -1,0 +1,131 @@
+package plan
+
+import (
+	"orbitbench/engines"
+	"orbitbench/harness/result"
+)
+
+// Profile is a named size of run.
+type Profile struct {
+	Name       string   `json:"name"`
+	Summary    string   `json:"summary"`
+	Preview    bool     `json:"preview"`
+	Trials     int      `json:"trials"`
+	Presets    []string `json:"presets"`
+	Durability []string `json:"durability"`
+
+	ratePerS float64 // offered by the open loop for the profile's own presets; 0 keeps the preset's rate
+	shapes   []shape
+}
+
+// shape makes a workload of a preset: the preset says what the load is, the
+// shape how it is offered, in which classes and for how long.
+//
+// Waiting for a device is what costs in the classes sync and interval, so
+// their latency is taken open loop at a rate that every engine can hold. In
+// process and none an operation costs about as much as the generator's own
+// pacing; there the cost of an operation comes from a closed loop with few workers.
+type shape struct {
+	suffix      string
+	kind        string
+	loop        string
+	classes     []engines.Class
+	workers     int // 0 keeps the preset's
+	warmup      float64
+	seconds     float64
+	repetitions int
+}
+
+const (
+	suffixOpen     = "-open"
+	suffixClosed   = "-closed"
+	suffixRecovery = "-recovery"
+)
+
+// closedWorkers are enough to show contention between two cores, and few
+// enough that a latency is not mostly the wait for a core.
+const closedWorkers = 2
+
+func shapes(openWarmup, openSeconds, closedWarmup, closedSeconds float64, repetitions int) []shape {
+	return []shape{
+		{suffix: suffixOpen, kind: result.KindRenewal, loop: "open", classes: []engines.Class{engines.Sync, engines.Interval}, warmup: openWarmup, seconds: openSeconds},
+		{suffix: suffixClosed, kind: result.KindRenewal, loop: "closed", classes: []engines.Class{engines.Process, engines.None}, workers: closedWorkers, warmup: closedWarmup, seconds: closedSeconds},
+		{suffix: suffixRecovery, kind: result.KindRecovery, loop: "closed", classes: []engines.Class{engines.Sync}, workers: closedWorkers, repetitions: repetitions},
+	}
+}
+
+// steadyRate is an open-loop rate that every engine holds under sync on a disk
+// whose flush takes up to a few milliseconds, group commit given. Six seconds
+// of it put more than ten renewals above the 99.9th percentile.
+const steadyRate = 2000
+
+// Profiles returns the profiles, shortest first.
+func Profiles() []Profile {
+	return []Profile{
+		{
+			Name: "quick", Preview: true, Trials: 1,
+			Summary:    "about two minutes for every engine; one trial, so a look and no verdict (PREVIEW)",
+			Presets:    []string{"orbit-default"},
+			Durability: []string{"sync", "process"},
+			ratePerS:   steadyRate,
+			shapes:     shapes(1, 6, 0.5, 2, 1),
+		},
+		{
+			Name: "ci", Trials: 7,
+			Summary:    "seven short trials, the fewest that can gate a change; about ten minutes",
+			Presets:    []string{"orbit-default"},
+			Durability: []string{"sync", "process"},
+			ratePerS:   steadyRate,
+			shapes:     shapes(1, 6, 0.5, 2, 1),
+		},
+		{
+			Name: "standard", Trials: 12,
+			Summary:    "twelve trials in the classes sync and process; about half an hour",
+			Presets:    []string{"orbit-default"},
+			Durability: []string{"sync", "process"},
+			ratePerS:   steadyRate,
+			shapes:     shapes(2, 10, 1, 4, 1),
+		},
+		{
+			Name: "full", Trials: 12,
+			Summary:    "all four classes and three presets, up to a million actors; many hours",
+			Presets:    []string{"orbit-default", "orbit-1m", "k8s-node"},
+			Durability: []string{"sync", "interval:10ms", "process", "none"},
+			shapes:     shapes(5, 30, 2, 10, 3),
+		},
+	}
+}
+
+func findProfile(name string) (Profile, error) {
+	var names []string
+	for _, p := range Profiles() {
+		if p.Name == name {
+			return p, nil
+		}
+		names = append(names, p.Name)
+	}
+	return Profile{}, unknown("profile", name, names)
+}
+
+// workload makes the shape's workload of a preset.
+func (s shape) workload(p Preset, ratePerS float64, durability []engines.Durability) Workload {
+	w := Workload{Name: p.Name + s.suffix, Kind: s.kind, Repetitions: s.repetitions, Params: p.Params}
+	w.Params.Preset = p.Name
+	w.Params.Loop = s.loop
+	w.Params.WarmupSeconds, w.Params.Seconds = s.warmup, s.seconds
+	if s.workers > 0 {
+		w.Params.Workers = s.workers
+	}
+	switch {
+	case s.loop == "closed":
+		w.Params.RatePerS = 0
+	case ratePerS > 0:
+		w.Params.RatePerS = ratePerS
+	}
+	for _, d := range durability {
+		if hasClass(s.classes, d) {
+			w.Durability = append(w.Durability, d)
+		}
+	}
+	return w
+}
