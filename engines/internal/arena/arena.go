@@ -1,0 +1,143 @@
+package arena
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Ref names a block: its offset in units of 16 bytes. 0 names none.
+type Ref uint32
+
+// ErrFull is returned by Alloc when the limit of the arena is reached.
+var ErrFull = errors.New("arena is full")
+
+const (
+	maxReserve = int64(1) << 32 * unit // what a Ref can address: 64 GiB
+	minReserve = int64(64) << 20
+	// discardBytes is the size from which the pages of a freed block go back to
+	// the kernel; below, the system call costs more than the memory is worth.
+	discardBytes = 128 << 10
+)
+
+// Arena hands out blocks of anonymous memory. Alloc, Free and the counters are
+// safe for concurrent use; the bytes of a block belong to its owner.
+type Arena struct {
+	mem   []byte // reserved once; pages appear when they are touched
+	limit int64
+
+	mu   sync.Mutex
+	bump int64           // first byte never handed out; guarded by mu
+	free [numClasses]Ref // heads of the free lists, linked through the first four bytes; guarded by mu
+
+	used atomic.Int64 // bytes of blocks handed out
+	high atomic.Int64 // bump, for readers without the lock
+}
+
+// New reserves an arena that takes up to limit bytes of blocks; 0 means as
+// much as can be addressed. Only touched pages use memory. If the system
+// refuses the reservation a smaller one is tried, down to 64 MiB.
+func New(limit int64) (*Arena, error) {
+	if limit < 0 {
+		return nil, fmt.Errorf("arena of %d bytes, want 0 (no limit) or more", limit)
+	}
+	reserve := maxReserve
+	if limit > 0 {
+		reserve = min(maxReserve, (limit+2*unit+1<<20-1)&^(1<<20-1))
+	}
+	for {
+		mem, err := unix.Mmap(-1, 0, int(reserve), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+		if err == nil {
+			if limit == 0 || limit > reserve {
+				limit = reserve
+			}
+			return &Arena{mem: mem, limit: limit, bump: unit}, nil
+		}
+		if reserve /= 2; reserve < minReserve || limit > 0 && reserve < limit {
+			return nil, fmt.Errorf("reserving memory for records: %w", err)
+		}
+	}
+}
+
+// Alloc returns a block of at least n bytes, 1 <= n <= MaxBlock, with
+// undefined content, or ErrFull.
+func (a *Arena) Alloc(n int) (Ref, error) {
+	c := classOf(n)
+	size := int64(classBytes(c))
+	a.mu.Lock()
+	r := a.free[c]
+	switch {
+	case a.used.Load()+size > a.limit:
+		r = 0
+	case r != 0:
+		a.free[c] = Ref(binary.LittleEndian.Uint32(a.mem[int64(r)*unit:]))
+	case a.bump+size <= int64(len(a.mem)):
+		r = Ref(a.bump / unit)
+		a.bump += size
+		a.high.Store(a.bump)
+	}
+	if r != 0 {
+		a.used.Add(size)
+	}
+	a.mu.Unlock()
+	if r == 0 {
+		return 0, fmt.Errorf("%w: %d of %d bytes in use", ErrFull, a.used.Load(), a.limit)
+	}
+	return r, nil
+}
+
+// Free takes back a block that was allocated with n bytes, or with any size of
+// the same class.
+func (a *Arena) Free(r Ref, n int) {
+	c := classOf(n)
+	size := int64(classBytes(c))
+	if size >= discardBytes {
+		a.discard(int64(r)*unit, size)
+	}
+	a.mu.Lock()
+	binary.LittleEndian.PutUint32(a.mem[int64(r)*unit:], uint32(a.free[c]))
+	a.free[c] = r
+	a.used.Add(-size)
+	a.mu.Unlock()
+}
+
+// discard gives the whole pages of a range back; their content becomes zero.
+func (a *Arena) discard(off, size int64) {
+	const page = 4096
+	begin, end := (off+page-1)&^(page-1), (off+size)&^(page-1)
+	if begin < end {
+		// Advice only: when the kernel refuses it the pages just stay.
+		_ = unix.Madvise(a.mem[begin:end], unix.MADV_DONTNEED)
+	}
+}
+
+// Bytes returns the first n bytes of a block. They are outside the Go heap and
+// must not be used after Close.
+func (a *Arena) Bytes(r Ref, n int) []byte {
+	off := int64(r) * unit
+	return a.mem[off : off+int64(n) : off+int64(n)]
+}
+
+// From returns the memory from the first byte of a block on, for a caller that
+// reads the block's own header to learn its length.
+func (a *Arena) From(r Ref) []byte { return a.mem[int64(r)*unit:] }
+
+// UsedBytes returns the size of the blocks handed out, slack included.
+func (a *Arena) UsedBytes() int64 { return a.used.Load() }
+
+// HeldBytes returns the memory that was ever handed out: what is resident at most.
+func (a *Arena) HeldBytes() int64 { return a.high.Load() }
+
+// Close unmaps the memory. Nothing may use the arena afterwards.
+func (a *Arena) Close() error {
+	if a.mem == nil {
+		return nil
+	}
+	mem := a.mem
+	a.mem = nil
+	return unix.Munmap(mem)
+}
