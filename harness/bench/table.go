@@ -1,0 +1,92 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// printTables writes the medians of every point and the judgement of every
+// target. Without a complete round it writes nothing.
+func printTables(w io.Writer, o Options, p *plan, rounds []round) error {
+	if len(rounds) == 0 {
+		return nil
+	}
+	if err := printFigures(w, p, rounds); err != nil {
+		return err
+	}
+	return printTargets(w, judge(o, rounds), len(rounds))
+}
+
+func printFigures(w io.Writer, p *plan, rounds []round) error {
+	fmt.Fprintf(w, "\nMedians of %d rounds; ratios were taken within a round\n", len(rounds))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "\tns/op\tp50 ns\tp99 ns\tx-floor\tx-ideal\tx-pebble\tflushes/op\tlog B/op\tallocs/op\t")
+	for _, pt := range p.points {
+		fmt.Fprintf(t, "%s\t", strings.TrimPrefix(pt.name(), "Benchmark"))
+		column := func(of func(round, point) (float64, error)) {
+			values := make([]float64, 0, len(rounds))
+			for _, r := range rounds {
+				if v, err := of(r, pt); err == nil {
+					values = append(values, v)
+				}
+			}
+			if len(values) == 0 {
+				fmt.Fprint(t, "-\t")
+				return
+			}
+			fmt.Fprintf(t, "%s\t", figure(median(values)))
+		}
+		get := func(f func(sample) float64) func(round, point) (float64, error) {
+			return func(r round, p point) (float64, error) { return f(r[p]), nil }
+		}
+		onlyRenew := func(of func(round, point) (float64, error)) func(round, point) (float64, error) {
+			return func(r round, p point) (float64, error) {
+				if p.kind != renewKind {
+					return 0, missing("a renewal")
+				}
+				return of(r, p)
+			}
+		}
+		column(get(func(s sample) float64 { return s.nsPerOp }))
+		column(get(func(s sample) float64 { return s.p50 }))
+		column(get(func(s sample) float64 { return s.p99 }))
+		column(onlyRenew(p50OverFloor))
+		column(onlyRenew(shareOfIdeal))
+		column(onlyRenew(speedOver("pebble")))
+		column(onlyRenew(get(func(s sample) float64 { return s.flushes })))
+		column(onlyRenew(get(func(s sample) float64 { return s.logBytes })))
+		column(get(func(s sample) float64 { return s.allocs }))
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}
+
+func printTargets(w io.Writer, all []judgement, rounds int) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(w, "\nNo target applies to what was measured")
+		return err
+	}
+	fmt.Fprintf(w, "\nTargets, judged by the median of %d rounds\n", rounds)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "row\tpoint\tmeasure\ttarget\tmedian\tmin..max\tverdict")
+	for _, j := range all {
+		sign := ">="
+		if j.atMost {
+			sign = "<="
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s %s\t", j.row, j.subject, j.text, sign, figure(j.target))
+		if j.missing != "" {
+			fmt.Fprintf(t, "-\t-\tnot judged: %s\n", j.missing)
+			continue
+		}
+		verdict := "not reached"
+		if j.reached() {
+			verdict = "reached"
+		}
+		fmt.Fprintf(t, "%s\t%s..%s\t%s\n", figure(j.median()), figure(slices.Min(j.values)), figure(slices.Max(j.values)), verdict)
+	}
+	return t.Flush()
+}
