@@ -9,11 +9,13 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/memory"
 	"orbitbench/engines/noop"
+	"orbitbench/engines/pebble"
 )
 
 // Drivers returns every engine, in the order in which tables show them.
 func Drivers() []engines.Driver {
 	return []engines.Driver{
+		pebble.Driver{},
 		memory.Driver{},
 		noop.Driver{},
 	}
