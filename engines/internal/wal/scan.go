@@ -1,0 +1,257 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/frame"
+	"orbitbench/engines/internal/vfs"
+)
+
+// readChunk is how much of a segment is read at a time, ahead of the parser.
+const readChunk = 1 << 20
+
+// source hands out the bytes of one segment file while another goroutine reads
+// on ahead of the parser.
+type source struct {
+	b     []byte // as long as the file; filled up to avail
+	avail int64
+	fill  chan fillResult
+	stop  chan struct{}
+}
+
+type fillResult struct {
+	end int64
+	err error
+}
+
+// openSource starts to read file[0:len(buf)] into buf.
+func openSource(file io.ReaderAt, buf []byte) *source {
+	s := &source{b: buf, fill: make(chan fillResult, len(buf)/readChunk+1), stop: make(chan struct{})}
+	go func() {
+		for off := int64(0); off < int64(len(buf)); {
+			select {
+			case <-s.stop:
+				s.fill <- fillResult{err: errors.New("reading was stopped")}
+				return
+			default:
+			}
+			end := min(off+readChunk, int64(len(buf)))
+			n, err := file.ReadAt(buf[off:end], off)
+			if err != nil && off+int64(n) < end {
+				s.fill <- fillResult{end: off + int64(n), err: err}
+				return
+			}
+			off = end
+			s.fill <- fillResult{end: end}
+		}
+	}()
+	return s
+}
+
+// need waits until b[:n] is there.
+func (s *source) need(n int64) error {
+	for s.avail < n {
+		r := <-s.fill
+		if r.err != nil {
+			return r.err
+		}
+		s.avail = r.end
+	}
+	return nil
+}
+
+// close waits until buf is no longer written to.
+func (s *source) close() {
+	close(s.stop)
+	for s.avail < int64(len(s.b)) {
+		r := <-s.fill
+		if r.err != nil {
+			return
+		}
+		s.avail = r.end
+	}
+}
+
+// walk goes through the records of one segment.
+type walk struct {
+	file    string
+	head    segmentHeader
+	src     *source
+	limit   int64 // end of the file, or of what is to be read of it
+	off     int64 // of the next record
+	next    LSN   // number of the next record; 0: not known yet
+	base    LSN   // number before the first record; valid if known
+	known   bool
+	group   uint8
+	start   int64 // offset of the first record of the group
+	records uint64
+	sealed  bool
+	epoch   uint64 // sealed: epoch of the next segment
+	proof   LSN    // every record up to here was durable, says what was read
+}
+
+// run calls visit for every record up to the seal or the first offset where no
+// record is. Its errors are those of visit and of reading, and a *CorruptError for a
+// record out of order.
+func (w *walk) run(visit func(w *walk, h frame.Header, payload []byte) error) error {
+	mask := frame.EpochMask(w.head.epoch)
+	for !w.sealed && w.off+frame.HeaderBytes <= w.limit {
+		h, payload, ok, err := w.parse(w.off, mask)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return nil
+		}
+		if err := w.take(h, payload); err != nil {
+			return err
+		}
+		if visit != nil {
+			if err := visit(w, h, payload); err != nil {
+				return err
+			}
+		}
+		w.off += int64(frame.Size(len(payload)))
+	}
+	return nil
+}
+
+// parse reads the record at off, if one is there.
+func (w *walk) parse(off int64, mask uint32) (h frame.Header, payload []byte, ok bool, err error) {
+	if err = w.src.need(off + frame.HeaderBytes); err != nil {
+		return h, nil, false, err
+	}
+	h = frame.Peek(w.src.b[off:])
+	end := off + int64(frame.Size(int(h.Length)))
+	if h.Kind == 0 || h.Seq == 0 || end > w.limit {
+		return h, nil, false, nil
+	}
+	if err = w.src.need(end); err != nil {
+		return h, nil, false, err
+	}
+	h, payload, ok = frame.Parse(w.src.b[off:end], mask)
+	return h, payload, ok, nil
+}
+
+// take checks the place of a record in the order and notes what it says.
+func (w *walk) take(h frame.Header, payload []byte) error {
+	want := w.next
+	seq := LSN(h.Seq)
+	if h.Kind >= KindReserved {
+		seq++ // an internal record has the number of the last one before it
+	}
+	if w.next == 0 {
+		want = seq
+	}
+	if seq != want {
+		return w.corrupt(w.off, "record of kind %d has number %d, want %d", h.Kind, h.Seq, h.Seq+uint64(want)-uint64(seq))
+	}
+	if !w.known {
+		w.known, w.base = true, want-1
+	}
+	w.next = want
+	if h.First {
+		w.proof = max(w.proof, want-1)
+		w.start = w.off
+	}
+	w.group = h.Group
+	switch {
+	case h.Kind < KindReserved:
+		w.next++
+		w.records++
+	case len(payload) != 8 || h.Kind > kindMark:
+		return w.corrupt(w.off, "internal record of kind %#x with %d bytes", h.Kind, len(payload))
+	case h.Kind == kindSeal:
+		w.sealed, w.epoch = true, le64(payload)
+	case h.Kind == kindMark:
+		w.proof = max(w.proof, LSN(le64(payload)))
+	}
+	return nil
+}
+
+func (w *walk) corrupt(off int64, format string, args ...any) error {
+	return &engines.CorruptError{File: w.file, Offset: off, Reason: fmt.Sprintf(format, args...)}
+}
+
+// tail is what lies behind the last record of a walk that met no seal.
+type tail struct {
+	erase int64 // end of the last later record of this epoch: those were never acknowledged
+	dirty int64 // end of the last byte that is not zero, in the first block
+}
+
+// judge decides whether the end of w is a torn tail, or damage before records that were
+// durable, which is a *CorruptError. It reads the rest of the segment.
+//
+// A crash tears only what was not known to be durable: the last group, and
+// in it only whole sectors are missing. So damage it is if a later record was
+// written after these bytes were durable (it begins a group, or a mark says so), or
+// if the hole before the next record of the same group leaves out no whole sector.
+func (w *walk) judge() (tail, error) {
+	t := tail{erase: w.off, dirty: w.off}
+	if err := w.src.need(w.limit); err != nil {
+		return t, err
+	}
+	b := w.src.b[:w.limit]
+	mask := frame.EpochMask(w.head.epoch)
+	for off := w.off; off+frame.HeaderBytes <= w.limit; {
+		if le64(b[off:]) == 0 || le64(b[off+8:]) == 0 {
+			off += frame.Align
+			continue
+		}
+		h, payload, ok := w.later(b[off:], mask)
+		if !ok {
+			off += frame.Align
+			continue
+		}
+		if w.proves(h, payload) {
+			return t, w.corrupt(w.off, "no record %d where one was durable: record %d at offset %d was written after it", w.expected(), h.Seq, off)
+		}
+		if t.erase == w.off && w.head.ordered && !w.tearable(off, h.Group) {
+			return t, w.corrupt(w.off, "no record %d before record %d of the same write at offset %d, and no sector is missing between them", w.expected(), h.Seq, off)
+		}
+		off += int64(frame.Size(len(payload)))
+		t.erase = off
+	}
+	for i := min(roundUp(w.off), w.limit) - 1; i >= w.off; i-- {
+		if b[i] != 0 {
+			t.dirty = i + 1
+			break
+		}
+	}
+	return t, nil
+}
+
+func (w *walk) expected() LSN { return max(w.next, 1) }
+
+// later parses a record that may come after the end of w.
+func (w *walk) later(b []byte, mask uint32) (frame.Header, []byte, bool) {
+	h := frame.Peek(b)
+	if h.Kind == 0 || LSN(h.Seq)+1 < w.next || int(h.Length) > len(b)-frame.HeaderBytes {
+		return h, nil, false
+	}
+	return frame.Parse(b, mask)
+}
+
+// proves reports whether a later record says that the expected one was durable.
+func (w *walk) proves(h frame.Header, payload []byte) bool {
+	e := w.expected()
+	seq := LSN(h.Seq)
+	if h.Kind >= KindReserved {
+		seq++
+	}
+	return h.First && seq > e || h.Kind == kindMark && len(payload) == 8 && LSN(le64(payload)) >= e
+}
+
+// tearable reports whether a write of whole sectors can have left the hole from
+// w.off to the valid record at v.
+func (w *walk) tearable(v int64, group uint8) bool {
+	lo := w.off
+	if group == w.group && w.start < w.off {
+		// The group began before the hole: the sector that the hole begins in was written.
+		lo = (w.off + vfs.SectorBytes - 1) &^ (vfs.SectorBytes - 1)
+	}
+	return (lo&^(vfs.SectorBytes-1))+vfs.SectorBytes <= v
+}
