@@ -1,0 +1,271 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"orbitbench/harness/result"
+)
+
+// block is everything measured under one workload and one durability.
+type block struct {
+	workload   string // of the renewal cells; of the recovery cells where there are no others
+	group      string // the load that it has in common with other blocks: its charts share a page
+	durability string
+	params     *result.Params // of its cells, nil where no cell says
+	rows       []*row         // one per engine of the run (and path), in the order of the run
+}
+
+// row is one engine in a block: all its trials.
+type row struct {
+	engine *result.Engine
+	path   string // "native", "generic", "" where no cell says
+	// status is ok if any trial is. Where it is not, reason says why there is
+	// no figure, and there is none.
+	status status
+	reason string
+
+	trials, planned int // ok trials of the renewal workload; trials that were planned
+	ops             map[opKey]*op
+	offered         float64   // operations per second, 0 in a closed loop
+	achieved        []float64 // per trial
+	loop            string
+	recovery        recovery
+	use             usage
+	losses          []string // what the checks found: reasons to disqualify
+	flags           []string // what a reader must know beside the figures
+	warnings        []string // doubts that travelled with the cells
+}
+
+type status string
+
+const (
+	statusOK      status = "ok"
+	statusFailed  status = "failed"
+	statusSkipped status = "skipped"
+	statusMissing status = "missing" // planned and without a result, or not planned at all
+)
+
+// opKey names a histogram of a row.
+type opKey struct{ name, outcome string }
+
+// The operations that the table's columns show.
+var (
+	opWrite = opKey{"renew", "ok"}
+	opRead  = opKey{"get", "ok"}
+)
+
+// op is one operation with one outcome. service is nil in a closed loop.
+type op struct{ latency, service *dist }
+
+// name is what a table calls the row.
+func (r *row) name() string {
+	if r.path == "generic" {
+		return r.engine.Name + " (generic)"
+	}
+	return r.engine.Name
+}
+
+// latency returns the merged latency of an operation, nil where there is none.
+func (r *row) latency(k opKey) *dist {
+	if o := r.ops[k]; o != nil {
+		return o.latency
+	}
+	return nil
+}
+
+// item is a planned cell with its result, which may be missing.
+type item struct {
+	plan result.PlanCell
+	cell *result.Cell
+	kind string
+}
+
+// items joins the plan with the results, in the order of the plan; results
+// that were not planned come last.
+func (r *Report) items() []item {
+	cells := map[string]*result.Cell{}
+	kinds := map[string]string{} // by workload: a missing cell has the kind of its siblings
+	for _, c := range r.Cells {
+		cells[c.Key] = c
+		if c.Kind != "" {
+			kinds[c.Workload] = c.Kind
+		}
+	}
+	var items []item
+	for _, p := range r.Run.Plan {
+		items = append(items, item{plan: p, cell: cells[p.Key]})
+		delete(cells, p.Key)
+	}
+	for _, c := range r.Cells {
+		if cells[c.Key] != nil {
+			items = append(items, item{plan: c.PlanCell, cell: c})
+		}
+	}
+	for i := range items {
+		it := &items[i]
+		if it.cell != nil && it.cell.Kind != "" {
+			it.kind = it.cell.Kind
+		} else if it.kind = kinds[it.plan.Workload]; it.kind == "" {
+			it.kind = result.KindRenewal
+			if strings.HasSuffix(it.plan.Workload, "-"+result.KindRecovery) || it.plan.Workload == result.KindRecovery {
+				it.kind = result.KindRecovery
+			}
+		}
+	}
+	return items
+}
+
+// groupOf strips from a workload's name the suffix that says how its load is
+// offered: what remains is common to the cells of one comparison.
+func groupOf(workload string) string {
+	for _, suffix := range []string{"-open", "-closed", "-" + result.KindRecovery} {
+		if base, ok := strings.CutSuffix(workload, suffix); ok && base != "" {
+			return base
+		}
+	}
+	return workload
+}
+
+// group sorts the cells into blocks and rows and merges their trials.
+func (r *Report) group() error {
+	items := r.items()
+	r.count(items)
+	type place struct{ workload, durability string }
+	blocks := map[place]*block{}
+	byBlock := map[*block][]item{}
+	blockOf := func(it item) *block {
+		at := place{it.plan.Workload, it.plan.Durability}
+		if blocks[at] == nil {
+			blocks[at] = &block{workload: at.workload, group: groupOf(at.workload), durability: at.durability}
+			r.blocks = append(r.blocks, blocks[at])
+		}
+		return blocks[at]
+	}
+	for _, it := range items {
+		if it.kind == result.KindRenewal {
+			b := blockOf(it)
+			byBlock[b] = append(byBlock[b], it)
+		}
+	}
+	renewals := slices.Clone(r.blocks)
+	for _, it := range items {
+		if it.kind != result.KindRecovery {
+			continue
+		}
+		// A recovery belongs to every block of its load and durability.
+		home := slices.DeleteFunc(slices.Clone(renewals), func(b *block) bool {
+			return b.group != groupOf(it.plan.Workload) || b.durability != it.plan.Durability
+		})
+		if len(home) == 0 {
+			home = []*block{blockOf(it)}
+		}
+		for _, b := range home {
+			byBlock[b] = append(byBlock[b], it)
+		}
+	}
+	r.sortBlocks()
+	for _, b := range r.blocks {
+		if err := r.fill(b, byBlock[b]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Report) count(items []item) {
+	r.tally.planned = len(items)
+	for _, it := range items {
+		switch {
+		case it.cell == nil:
+			r.tally.missing++
+		case it.cell.Status == result.OK:
+			r.tally.ok++
+		case it.cell.Status == result.Failed:
+			r.tally.failed++
+		default:
+			r.tally.skipped++
+		}
+		if it.kind != result.KindRenewal && it.kind != result.KindRecovery {
+			r.warnings = append(r.warnings, fmt.Sprintf("cell %s is of kind %q, which this report does not show", it.plan.Key, it.kind))
+		}
+	}
+}
+
+// sortBlocks orders blocks by load as planned, then by class, weakest first.
+func (r *Report) sortBlocks() {
+	order := map[string]int{}
+	for _, p := range r.Run.Plan {
+		if g := groupOf(p.Workload); order[g] == 0 {
+			order[g] = len(order) + 1
+		}
+	}
+	slices.SortStableFunc(r.blocks, func(a, b *block) int {
+		return cmp.Or(
+			cmp.Compare(order[a.group], order[b.group]),
+			cmp.Compare(classRank(a.durability), classRank(b.durability)),
+			cmp.Compare(a.durability, b.durability),
+			cmp.Compare(a.workload, b.workload))
+	})
+}
+
+// fill makes a row for every engine of the run, and a second one for an engine
+// that also ran on its generic path.
+func (r *Report) fill(b *block, items []item) error {
+	for i := range r.Run.Engines {
+		engine := &r.Run.Engines[i]
+		byPath := map[string][]item{}
+		var paths []string
+		for _, it := range items {
+			if it.plan.Engine != engine.Name {
+				continue
+			}
+			path := pathOf(it)
+			if byPath[path] == nil {
+				paths = append(paths, path)
+			}
+			byPath[path] = append(byPath[path], it)
+		}
+		if len(paths) == 0 {
+			b.rows = append(b.rows, unplanned(engine, b.durability))
+			continue
+		}
+		if len(paths) == 2 && slices.Contains(paths, "") {
+			// Cells without a path (they were not run, or failed before it was
+			// known) are trials of the only path that there is.
+			other := paths[0] + paths[1]
+			byPath[other] = append(byPath[other], byPath[""]...)
+			paths = []string{other}
+		}
+		slices.Sort(paths)
+		slices.Reverse(paths) // native before generic
+		for _, path := range paths {
+			row := &row{engine: engine, path: path, ops: map[opKey]*op{}}
+			for _, it := range byPath[path] {
+				if err := r.addTrial(b, row, it); err != nil {
+					return fmt.Errorf("%s: %w", result.CellPath(r.Dir, it.plan.Key), err)
+				}
+			}
+			row.settle(byPath[path])
+			b.rows = append(b.rows, row)
+		}
+	}
+	return nil
+}
+
+func pathOf(it item) string {
+	if it.cell == nil {
+		return ""
+	}
+	return it.cell.Path
+}
+
+// unplanned is the row of an engine that has no cell in a block.
+func unplanned(e *result.Engine, durability string) *row {
+	if why := e.WhyNot[classOf(durability)]; why != "" {
+		return &row{engine: e, status: statusSkipped, reason: oneLine(why)}
+	}
+	return &row{engine: e, status: statusMissing, reason: "not in the plan of this run"}
+}

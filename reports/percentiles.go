@@ -1,0 +1,450 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"orbitbench/reports/chart"
+)
+
+// percentilePanel is one durability class of the percentile chart.
+type percentilePanel struct {
+	block  *block
+	curves []percentileCurve
+	absent []string // engines without a curve, and why
+	x, y   chart.Log
+	area   chart.Rect
+	rail   float64 // room for labels at its right
+	labels []*row  // engines that no later panel shows
+}
+
+type percentileCurve struct {
+	row    *row
+	points []point
+}
+
+// Where the curves begin, and how far they may go: a chart ends at p99.9999.
+const (
+	firstNines  = 1.8
+	lastNines   = 1e6
+	curveSteps  = 60 // points a decade
+	panelGap    = 20.0
+	labelHeight = 11.5
+	leader      = 16.0 // from a curve's end to its label
+)
+
+// percentileChart draws the latency of renewals by percentile, one panel per
+// durability class of the load.
+func (r *Report) percentileChart(group string) *chart.Figure {
+	var panels []*percentilePanel
+	for _, b := range r.blocks {
+		if b.group == group && b.params != nil {
+			panels = append(panels, r.percentilePanel(b))
+		}
+	}
+	title := r.percentileHeadline(panels)
+	return &chart.Figure{
+		Width: 760, Height: 400, Title: title,
+		Description: "Latency of lease renewals against percentile, both on log scales, a panel for each durability class and a line for each engine. The figures are in table.csv.",
+		Draw: func(c *chart.Canvas) {
+			page := chart.Page{Width: 760, Height: 400, Title: title, Subtitle: r.percentileSubtitle(panels), Note: r.chartNote(panels), Stamp: r.stamp()}
+			r.drawPercentiles(c, page.Draw(c), panels)
+		},
+	}
+}
+
+func (r *Report) stamp() string {
+	if r.Run.Preview {
+		return "PREVIEW"
+	}
+	return ""
+}
+
+func (r *Report) percentilePanel(b *block) *percentilePanel {
+	p := &percentilePanel{block: b}
+	for _, row := range b.rows {
+		points := row.latency(opWrite).curve(firstNines, lastNines, curveSteps)
+		switch {
+		case row.status == statusOK && len(points) > 1:
+			p.curves = append(p.curves, percentileCurve{row, points})
+		case row.status == statusOK:
+			p.absent = append(p.absent, row.name()+" (too few renewals)")
+		default:
+			p.absent = append(p.absent, fmt.Sprintf("%s (%s)", row.name(), row.status))
+		}
+	}
+	return p
+}
+
+// percentileHeadline is what the strongest class shows.
+func (r *Report) percentileHeadline(panels []*percentilePanel) string {
+	for _, p := range slices.Backward(panels) {
+		rows := p.block.ranked()
+		if len(rows) == 0 {
+			continue
+		}
+		best, worst := rows[0], rows[len(rows)-1]
+		at := func(row *row, q float64) float64 {
+			ns, _ := row.latency(opWrite).quantile(q)
+			return float64(ns)
+		}
+		class := strings.ToUpper(p.block.durability[:1]) + p.block.durability[1:]
+		if len(rows) == 1 {
+			text := fmt.Sprintf("%s: %s renews with a p99 of %s", class, best.engine.Title, plotTime(at(best, .99)))
+			if f, ok := r.floorRatio(best.latency(opWrite), .99); ok {
+				text += fmt.Sprintf(", %s the device's own", plotFactor(f))
+			}
+			return text
+		}
+		medians := make([]float64, len(rows))
+		for i, row := range rows {
+			medians[i] = at(row, .5)
+		}
+		spread, tail := slices.Max(medians)/slices.Min(medians), at(worst, .99)/at(best, .99)
+		ends := fmt.Sprintf("%s %s, %s %s", best.engine.Title, plotTime(at(best, .99)), worst.engine.Title, plotTime(at(worst, .99)))
+		if spread < 2 && tail > 2*spread {
+			return fmt.Sprintf("%s: medians lie within %s, p99s within %s (%s)", class, plotFactor(spread), plotFactor(tail), ends)
+		}
+		return fmt.Sprintf("%s: p99 of renewals differs by %s (%s)", class, plotFactor(tail), ends)
+	}
+	return "No durability class has a renewal that can be ranked"
+}
+
+func (r *Report) percentileSubtitle(panels []*percentilePanel) []string {
+	if len(panels) == 0 {
+		return []string{"Nothing was measured in this run."}
+	}
+	p := panels[0].block.params
+	return []string{fmt.Sprintf("Latency of renewals by percentile, log scales; %s leases of %s, %s keys. Dotted = fewer than 10 samples above this quantile.",
+		round(float64(p.Actors)), sizeChosen(p.ValueBytes), p.Distribution)}
+}
+
+// chartNote says how many samples the curves stand on, and where they were taken.
+func (r *Report) chartNote(panels []*percentilePanel) string {
+	var counts []string
+	for _, p := range panels {
+		var n []float64
+		trials := 0
+		for _, c := range p.curves {
+			n = append(n, float64(c.row.latency(opWrite).count()))
+			trials = max(trials, c.row.trials)
+		}
+		if len(n) == 0 {
+			continue
+		}
+		lo, hi := number(lowest(n...)), number(highest(n...))
+		text := fmt.Sprintf("%s n = %s", p.block.durability, lo)
+		if lo != hi {
+			text += " to " + hi
+		}
+		counts = append(counts, text+" per engine in "+plural(trials, "trial"))
+	}
+	note := strings.Join(counts, ", ")
+	if note != "" {
+		note += "; trials merged as histograms, percentiles are never averaged. "
+	}
+	e := r.Run.Environment
+	return note + strings.Trim(fmt.Sprintf("%s, %s on %s", e.CPUModel, e.FileSystem, e.Device), ", ")
+}
+
+// drawPercentiles lays the panels out and draws them.
+func (r *Report) drawPercentiles(c *chart.Canvas, room chart.Rect, panels []*percentilePanel) {
+	if len(panels) == 0 {
+		return
+	}
+	styles := r.styles()
+	lo, hi := r.percentileRange(panels)
+	const yLabels, head, foot = 40.0, 28.0, 34.0
+	r.placeLabels(panels)
+	free := room.X1 - room.X0 - yLabels - panelGap*float64(len(panels)-1)
+	for _, p := range panels {
+		free -= p.rail
+	}
+	width := free / float64(len(panels))
+	x := room.X0 + yLabels
+	for i, p := range panels {
+		p.area = chart.Rect{X0: x, X1: x + width, Y0: room.Y0 + foot, Y1: room.Y1 - head}
+		x += width + p.rail + panelGap
+		p.y = chart.Log{Lo: lo, Hi: hi, From: p.area.Y0, To: p.area.Y1}
+		p.x = chart.Log{Lo: firstNines, Hi: p.lastNines(), From: p.area.X0, To: p.area.X1}
+		r.drawPercentileFrame(c, p, i == 0)
+		p.drawCurves(c, styles)
+		p.drawLabels(c, styles)
+	}
+}
+
+// lastNines is where a panel's percentile axis ends: with its longest curve.
+func (p *percentilePanel) lastNines() float64 {
+	last := 110.0
+	for _, c := range p.curves {
+		last = math.Max(last, c.points[len(c.points)-1].nines)
+	}
+	return last * 1.05
+}
+
+// percentileRange is the range of latencies that all panels share.
+func (r *Report) percentileRange(panels []*percentilePanel) (lo, hi float64) {
+	lo, hi = math.Inf(1), 0
+	note := func(ns float64) { lo, hi = math.Min(lo, ns), math.Max(hi, ns) }
+	if floor, ok := r.floorQuantile(.5); ok {
+		note(float64(floor))
+	}
+	for _, p := range panels {
+		for _, c := range p.curves {
+			for _, pt := range c.points {
+				note(pt.ns)
+			}
+		}
+	}
+	if hi == 0 {
+		lo, hi = us, 1e6
+	}
+	return chart.WholeDecades(lo, hi)
+}
+
+// styles gives every engine of the run its look.
+func (r *Report) styles() map[string]chart.Style {
+	var names []string
+	for _, e := range r.Run.Engines {
+		names = append(names, e.Name)
+	}
+	return chart.Styles(names)
+}
+
+// placeLabels gives each engine's label to the last panel that shows it, and
+// each panel the room that its labels take.
+func (r *Report) placeLabels(panels []*percentilePanel) {
+	labelled := map[string]bool{}
+	for _, p := range slices.Backward(panels) {
+		p.labels, p.rail = nil, 0
+		for _, c := range p.curves {
+			if name := c.row.label(); !labelled[name] {
+				labelled[name] = true
+				p.labels = append(p.labels, c.row)
+				p.rail = math.Max(p.rail, leader+4+chart.Label.Width(name))
+			}
+		}
+	}
+}
+
+// label is what a chart calls the row.
+func (r *row) label() string {
+	if r.path == "generic" {
+		return r.engine.Title + " (generic)"
+	}
+	return r.engine.Title
+}
+
+// drawPercentileFrame draws everything of a panel but its engines.
+func (r *Report) drawPercentileFrame(c *chart.Canvas, p *percentilePanel, first bool) {
+	a := p.area
+	c.Text(chart.PanelHead, chart.Point{X: a.X0, Y: a.Y1 + 18}, chart.Left, p.head(a.X1-a.X0+p.rail))
+	c.Text(chart.Note, chart.Point{X: a.X0, Y: a.Y1 + 7}, chart.Left, p.loop(a.X1-a.X0+p.rail+panelGap-4))
+	band, claimed := r.claimBand(p)
+	if claimed {
+		c.Fill(chart.Band, band)
+	}
+	for _, ns := range p.y.Decades() {
+		c.GridY(a, p.y.At(ns))
+		if first {
+			c.Text(chart.Tick, chart.Point{X: a.X0 - 4, Y: p.y.At(ns) - 3}, chart.Right, plotTick(ns))
+		}
+	}
+	tags := []chart.Tag{{At: p.x.At(2), Text: "50"}}
+	for _, nines := range p.x.Decades() {
+		tags = append(tags, chart.Tag{At: p.x.At(nines), Text: percentileName(nines)})
+	}
+	for _, t := range tags {
+		c.GridX(a, t.At)
+	}
+	c.XAxis(a)
+	for _, t := range tags {
+		c.XTick(a, t.At, 4)
+	}
+	for _, t := range chart.SpreadTags(chart.Tick, tags, 3) {
+		c.Text(chart.Tick, chart.Point{X: t.At, Y: a.Y0 - 13}, chart.Center, t.Text)
+	}
+	c.Text(chart.AxisLabel, chart.Point{X: (a.X0 + a.X1) / 2, Y: a.Y0 - 27}, chart.Center, "percentile (log scale of nines)")
+	if claimed {
+		text := "claimed " + strings.NewReplacer("us", "µs", "-", "–").Replace(r.claimedWrites(p).String())
+		p.write(c, text, band.Y1-9.5, band.Y0+4)
+	}
+	if floor, ok := r.floorQuantile(.5); ok {
+		y := p.y.At(float64(floor))
+		c.Line(chart.Stroke{Width: .9, Ink: chart.FloorInk, Dashes: []float64{4, 2.5}}, chart.Point{X: a.X0, Y: y}, chart.Point{X: a.X1, Y: y})
+		p.write(c, "device floor, p50 "+plotTime(float64(floor)), y-9, y+4)
+	}
+	if len(p.absent) > 0 {
+		y := a.Y1 - 9
+		for _, line := range chart.Note.Wrap("no line: "+strings.Join(p.absent, ", "), a.X1-a.X0-12) {
+			c.Text(chart.Note, chart.Point{X: a.X0 + 5, Y: y}, chart.Left, line)
+			y -= 9.5
+		}
+	}
+}
+
+// head is the panel's title in as much room as it has.
+func (p *percentilePanel) head(room float64) string {
+	text := fmt.Sprintf("%s — %s", p.block.durability, classMeaning(p.block.durability))
+	if chart.PanelHead.Width(text) > room {
+		return p.block.durability
+	}
+	return text
+}
+
+// loop says how the panel's load was offered, in as much room as it has.
+func (p *percentilePanel) loop(room float64) string {
+	params := p.block.params
+	texts := []string{
+		fmt.Sprintf("open loop, %s/s offered, latency from the intended start", round(params.RatePerS)),
+		fmt.Sprintf("open loop, %s/s, from intended start", round(params.RatePerS)),
+		fmt.Sprintf("open loop, %s/s", round(params.RatePerS)),
+	}
+	if params.Loop == "closed" {
+		workers := plural(params.Workers, "worker")
+		texts = []string{"closed loop, " + workers + ", latency from the call", "closed loop, " + workers}
+	}
+	for _, t := range texts {
+		if chart.Note.Width(t) <= room {
+			return t
+		}
+	}
+	return params.Loop + " loop"
+}
+
+// claimedWrites is the span of all write claims of the panel's engines.
+func (r *Report) claimedWrites(p *percentilePanel) span {
+	s := span{math.Inf(1), 0}
+	for _, c := range p.curves {
+		if cl := claimFor(c.row.engine); cl != nil {
+			s.lo, s.hi = math.Min(s.lo, cl.write.lo), math.Max(s.hi, cl.write.hi)
+		}
+	}
+	return s
+}
+
+// claimBand is where the claims lie in a panel, if any do.
+func (r *Report) claimBand(p *percentilePanel) (chart.Rect, bool) {
+	s := r.claimedWrites(p)
+	if s.hi <= p.y.Lo || s.lo >= p.y.Hi {
+		return chart.Rect{}, false
+	}
+	return chart.Rect{X0: p.area.X0, X1: p.area.X1, Y0: p.y.At(s.lo), Y1: p.y.At(s.hi)}, true
+}
+
+// write puts a small text where the fewest curves run: at the left or the
+// right end of the panel, at one of two heights.
+func (p *percentilePanel) write(c *chart.Canvas, text string, ys ...float64) {
+	w := chart.Note.Width(text)
+	best, at := math.MaxInt, chart.Point{}
+	for _, y := range ys {
+		for _, x := range []float64{p.area.X0 + 5, p.area.X1 - 5 - w} {
+			box := chart.Rect{X0: x - 3, X1: x + w + 3, Y0: y - 3, Y1: y + 8}
+			hit := 0
+			if box.Y0 < p.area.Y0 {
+				hit += 1000 // it would leave the panel
+			}
+			for _, curve := range p.curves {
+				for _, pt := range curve.points {
+					if box.Contains(p.place(pt)) {
+						hit++
+					}
+				}
+			}
+			if hit < best {
+				best, at = hit, chart.Point{X: x, Y: y}
+			}
+		}
+	}
+	c.Text(chart.Note, at, chart.Left, text)
+}
+
+func (p *percentilePanel) place(pt point) chart.Point {
+	return chart.Point{X: p.x.At(pt.nines), Y: p.y.At(pt.ns)}
+}
+
+// drawCurves draws the engines' curves over white halos, the first engine on top.
+func (p *percentilePanel) drawCurves(c *chart.Canvas, styles map[string]chart.Style) {
+	for _, curve := range slices.Backward(p.curves) {
+		style := styles[curve.row.engine.Name]
+		var solid, dotted []chart.Point
+		for _, pt := range curve.points {
+			at := p.place(pt)
+			if !pt.few {
+				solid = append(solid, at)
+				continue
+			}
+			if len(dotted) == 0 && len(solid) > 0 {
+				dotted = append(dotted, solid[len(solid)-1])
+			}
+			dotted = append(dotted, at)
+		}
+		halo := chart.Stroke{Width: 3.2, Ink: chart.White}
+		c.Line(halo, solid...)
+		c.Line(halo, dotted...)
+		c.Line(chart.Stroke{Width: 1.8, Ink: style.Ink}, solid...)
+		c.Line(chart.Stroke{Width: 1.1, Ink: style.Ink, Dashes: []float64{1.4, 2.2}}, dotted...)
+	}
+	for _, curve := range slices.Backward(p.curves) {
+		style := styles[curve.row.engine.Name]
+		d := curve.row.latency(opWrite)
+		for _, nines := range []float64{2, 10, 100, 1e3, 1e4, 1e5} {
+			q := 1 - 1/nines
+			if ns, ok := d.quantile(q); ok && !d.few(q) && nines < p.x.Hi {
+				c.Glyph(style.Shape, style.Ink, p.place(point{nines: nines, ns: math.Max(1, float64(ns))}), 2.6)
+			}
+		}
+	}
+}
+
+// drawLabels names the engines at the ends of their curves.
+func (p *percentilePanel) drawLabels(c *chart.Canvas, styles map[string]chart.Style) {
+	type end struct {
+		row *row
+		at  chart.Point
+	}
+	var ends []end
+	for _, curve := range p.curves {
+		if slices.Contains(p.labels, curve.row) {
+			ends = append(ends, end{curve.row, p.place(curve.points[len(curve.points)-1])})
+		}
+	}
+	slices.SortStableFunc(ends, func(a, b end) int { return cmp.Compare(a.at.Y, b.at.Y) })
+	places := make([]float64, len(ends))
+	for i, e := range ends {
+		places[i] = e.at.Y
+	}
+	places = chart.Dodge(places, labelHeight, p.area.Y0+4, p.area.Y1-2)
+	for i, e := range ends {
+		style := styles[e.row.engine.Name]
+		text := chart.Point{X: p.area.X1 + leader, Y: places[i]}
+		c.Line(chart.Stroke{Width: .7, Ink: style.Ink}, chart.Point{X: e.at.X + 1, Y: e.at.Y}, chart.Point{X: text.X - 3, Y: text.Y})
+		c.Text(chart.Label.In(style.Dark()), chart.Point{X: text.X, Y: text.Y - 3.2}, chart.Left, e.row.label())
+	}
+}
+
+// percentileName is the label of 1/(1-q): "99.9" of 1000.
+func percentileName(nines float64) string {
+	digits := max(0, int(math.Round(math.Log10(nines)))-2)
+	return fmt.Sprintf("%.*f", digits, 100*(1-1/nines))
+}
+
+// plotTime is a duration with the sign for micro that figures can show.
+func plotTime(ns float64) string { return strings.ReplaceAll(duration(ns), "us", "µs") }
+
+// plotTick is the label of a decade: "10 µs".
+func plotTick(ns float64) string {
+	return strings.ReplaceAll(span{ns, ns}.tick(), "us", "µs")
+}
+
+// plotFactor is a ratio with the sign for times that figures can show.
+func plotFactor(f float64) string { return strings.TrimSuffix(factor(f), "x") + "×" }
+
+// tick names the upper end of a chosen range without needless digits.
+func (s span) tick() string {
+	_, after, _ := strings.Cut(s.String(), "-")
+	return after
+}

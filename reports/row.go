@@ -1,0 +1,170 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+
+	"orbitbench/harness/result"
+)
+
+// addTrial merges one cell into the row.
+func (r *Report) addTrial(b *block, row *row, it item) error {
+	renewal := it.kind == result.KindRenewal
+	if renewal {
+		row.planned++
+	}
+	c := it.cell
+	if c == nil {
+		return nil
+	}
+	if b.params == nil && renewal && c.Params.Actors > 0 {
+		b.params = &c.Params
+	}
+	for _, w := range c.Warnings {
+		row.warnings = append(row.warnings, fmt.Sprintf("%strial %d: %s", kindPrefix(it.kind), c.Trial, oneLine(w)))
+	}
+	row.losses = append(row.losses, lossesOf(c)...)
+	if c.Status != result.OK {
+		return nil
+	}
+	if !renewal {
+		return row.recovery.add(c)
+	}
+	row.trials++
+	row.loop = c.Params.Loop
+	row.offered = c.Measure.OfferedPerS
+	row.achieved = append(row.achieved, c.Measure.AchievedPerS)
+	row.use.add(c)
+	return row.addOps(c)
+}
+
+func kindPrefix(kind string) string {
+	if kind == result.KindRenewal {
+		return ""
+	}
+	return kind + " "
+}
+
+func (r *row) addOps(c *result.Cell) (err error) {
+	m := c.Measure
+	for _, res := range m.Ops {
+		key := opKey{res.Op, res.Outcome}
+		o := r.ops[key]
+		if o == nil {
+			o = new(op)
+			r.ops[key] = o
+		}
+		if o.latency, err = o.latency.add(res.Latency); err != nil {
+			return fmt.Errorf("%s %s: %w", res.Op, res.Outcome, err)
+		}
+		if res.Service != nil {
+			if o.service, err = o.service.add(*res.Service); err != nil {
+				return fmt.Errorf("%s %s, service time: %w", res.Op, res.Outcome, err)
+			}
+		}
+		if res.Outcome == "error" && res.Latency.Count > 0 {
+			r.warnings = append(r.warnings, fmt.Sprintf("trial %d: %s ended in an error %d times: %s",
+				c.Trial, res.Op, res.Latency.Count, shorten(oneLine(res.Error), 160)))
+		}
+		if res.Latency.OutOfRange > 0 {
+			r.warnings = append(r.warnings, fmt.Sprintf("trial %d: %d of %s %s lie beyond the histogram",
+				c.Trial, res.Latency.OutOfRange, res.Op, res.Outcome))
+		}
+	}
+	if m.Dropped > 0 {
+		r.warnings = append(r.warnings, fmt.Sprintf("trial %d: %d due operations were dropped, the in-flight bound was full", c.Trial, m.Dropped))
+	}
+	if m.DeadlineMisses > 0 {
+		r.warnings = append(r.warnings, fmt.Sprintf("trial %d: %d renewals were acknowledged after their lease had run out", c.Trial, m.DeadlineMisses))
+	}
+	return nil
+}
+
+// settle decides the row's status once every trial is in, and turns what
+// happened to single trials into warnings.
+func (r *row) settle(items []item) {
+	var failed, skipped, missing []string
+	recoveryOnly := r.planned == 0
+	for _, l := range r.losses {
+		r.flags = append(r.flags, "DATA LOSS: "+l)
+	}
+	for _, it := range items {
+		if it.kind == result.KindRecovery && !recoveryOnly {
+			r.recovery.settle(it)
+			continue
+		}
+		switch {
+		case it.cell == nil:
+			missing = append(missing, "not run")
+		case it.cell.Status == result.Failed:
+			failed = append(failed, orUnknown(it.cell.Reason))
+		case it.cell.Status == result.Skipped:
+			skipped = append(skipped, orUnknown(it.cell.Reason))
+		}
+	}
+	if r.trials > 0 || recoveryOnly && len(r.recovery.firstRead) > 0 {
+		r.status = statusOK
+		for _, reason := range failed {
+			r.flags = append(r.flags, "a trial failed and is left out: "+reason)
+		}
+		if n := len(missing) + len(skipped); n > 0 {
+			r.flags = append(r.flags, fmt.Sprintf("%d of %d trials have no result", n, r.planned))
+		}
+		if r.missedRate() {
+			r.flags = append(r.flags, fmt.Sprintf("missed the offered rate: %s/s of %s/s; its latency grows with the length of the run",
+				number(slices.Min(r.achieved)), round(r.offered)))
+		}
+		return
+	}
+	switch {
+	case len(failed) > 0:
+		r.status, r.reason = statusFailed, failed[0]
+	case len(skipped) > 0:
+		r.status, r.reason = statusSkipped, skipped[0]
+	default:
+		r.status, r.reason = statusMissing, "not run: the run ended before it"
+	}
+}
+
+func orUnknown(reason string) string {
+	if reason = oneLine(reason); reason == "" {
+		return "no reason was recorded"
+	}
+	return reason
+}
+
+// missedRate reports whether any trial fell short of the offered rate. Two
+// percent are the end effects of a short run: what was in flight when it ended.
+func (r *row) missedRate() bool {
+	return r.offered > 0 && len(r.achieved) > 0 && slices.Min(r.achieved) < 0.98*r.offered
+}
+
+// lossesOf returns what the checks of a cell found that its durability class
+// forbids. After a clean close nothing may be missing in any class but none,
+// where the store may be memory alone; after kill -9 class interval may lose
+// its window and class none everything. A phantom is wrong everywhere.
+func lossesOf(c *result.Cell) []string {
+	var found []string
+	class := classOf(c.Durability)
+	if k := c.Check; k != nil && (k.Phantom > 0 || class != "none" && (k.Lost > 0 || k.Verdict != "ok")) {
+		switch {
+		case k.Phantom > 0:
+			found = append(found, fmt.Sprintf("holds %s never written", plural(k.Phantom, "lease")))
+		case k.Lost > 0:
+			found = append(found, fmt.Sprintf("lost %d of %d acknowledged leases over a clean close", k.Lost, k.Records))
+		default:
+			found = append(found, "failed the check after reopening: "+oneLine(k.Verdict))
+		}
+	}
+	if c.Recovery == nil || class == "none" || class == "interval" {
+		return found
+	}
+	lost, acknowledged := 0, 0
+	for _, t := range c.Recovery.Repetitions {
+		lost, acknowledged = lost+t.Lost, acknowledged+t.Acknowledged
+	}
+	if lost > 0 {
+		found = append(found, fmt.Sprintf("lost %d of %d acknowledged leases over kill -9", lost, acknowledged))
+	}
+	return found
+}

@@ -1,0 +1,141 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+
+	"orbitbench/harness/result"
+)
+
+// usage holds what the trials of a row used, one entry a trial.
+type usage struct {
+	resident     []float64 // bytes above what the harness itself held before the engine was opened
+	perMillion   []float64 // the same per million leases
+	goHeap       []float64
+	goOther      []float64
+	anonymous    []float64
+	mapped       []float64
+	pageCache    []float64
+	disk         []float64
+	cpuPerOp     []float64 // nanoseconds
+	device, user float64   // bytes written, all trials
+	space, live  float64   // bytes on disk and of live records, all trials
+}
+
+func (u *usage) add(c *result.Cell) {
+	res := c.Resources
+	if res == nil {
+		return
+	}
+	m := res.Memory
+	if m.ResidentBytes > 0 {
+		own := float64(m.ResidentBytes) - float64(m.HarnessBytes)
+		u.resident = append(u.resident, own)
+		if n := leasesOf(c); n > 0 {
+			u.perMillion = append(u.perMillion, own*1e6/float64(n))
+		}
+	}
+	u.goHeap = append(u.goHeap, float64(m.GoHeapBytes))
+	u.goOther = append(u.goOther, float64(m.GoOtherBytes))
+	u.anonymous = append(u.anonymous, float64(m.AnonymousBytes))
+	u.mapped = append(u.mapped, float64(m.MappedFileBytes))
+	if m.PageCacheBytes != nil {
+		u.pageCache = append(u.pageCache, float64(*m.PageCacheBytes))
+	}
+	u.disk = append(u.disk, float64(res.DiskBytes))
+	if res.CPUPerOpNs > 0 {
+		u.cpuPerOp = append(u.cpuPerOp, res.CPUPerOpNs)
+	}
+	u.device += float64(res.DeviceWriteBytes)
+	u.user += float64(res.UserBytes)
+	u.space += float64(res.DiskBytes)
+	u.live += float64(res.LiveBytes)
+}
+
+// leasesOf is how many leases the store of a cell held.
+func leasesOf(c *result.Cell) int {
+	if c.Load != nil && c.Load.Records > 0 {
+		return c.Load.Records
+	}
+	return int(float64(c.Params.Actors) * c.Params.Prefill)
+}
+
+// writeAmplification is bytes sent to the device per byte of user records.
+func (u *usage) writeAmplification() (float64, bool) { return ratio(u.device, u.user) }
+
+// spaceAmplification is bytes on disk per byte of live records.
+func (u *usage) spaceAmplification() (float64, bool) { return ratio(u.space, u.live) }
+
+func ratio(a, b float64) (float64, bool) {
+	if b <= 0 {
+		return 0, false
+	}
+	return a / b, true
+}
+
+// median returns the middle of the trials' values. Unlike a percentile of
+// latencies it is taken over trials: memory and disk have one value a trial.
+func median(values []float64) (float64, bool) {
+	if len(values) == 0 {
+		return 0, false
+	}
+	v := slices.Sorted(slices.Values(values))
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2, true
+}
+
+// recovery is exec of a process on a killed store to its first verified read,
+// every repetition of every trial.
+type recovery struct {
+	firstRead, firstWrite  []float64 // nanoseconds
+	execToOpen, open, disk []float64 // nanoseconds; bytes
+	leases                 int
+	cache                  string
+	acknowledged, lost     int
+	reason                 string // why there is no figure, or ""
+}
+
+func (v *recovery) add(c *result.Cell) error {
+	if v.leases != 0 && (v.leases != c.Recovery.Leases || v.cache != c.Recovery.Cache) {
+		return fmt.Errorf("recovery of %d leases, cache %s, beside a trial of the same workload with %d, cache %s",
+			c.Recovery.Leases, c.Recovery.Cache, v.leases, v.cache)
+	}
+	v.leases, v.cache = c.Recovery.Leases, c.Recovery.Cache
+	for _, t := range c.Recovery.Repetitions {
+		v.firstRead = append(v.firstRead, float64(t.FirstReadNs))
+		v.firstWrite = append(v.firstWrite, float64(t.FirstWriteNs))
+		v.execToOpen = append(v.execToOpen, float64(t.ExecToOpenNs))
+		v.open = append(v.open, float64(t.OpenNs))
+		v.disk = append(v.disk, float64(t.DiskBytes))
+		v.acknowledged += t.Acknowledged
+		v.lost += t.Lost
+	}
+	return nil
+}
+
+// settle keeps the reason of a recovery cell that gave no figure.
+func (v *recovery) settle(it item) {
+	switch {
+	case len(v.firstRead) > 0:
+	case it.cell == nil:
+		v.reason = "not run"
+	case it.cell.Status == result.Failed:
+		v.reason = "failed: " + orUnknown(it.cell.Reason)
+	case it.cell.Status == result.Skipped:
+		v.reason = "skipped: " + orUnknown(it.cell.Reason)
+	}
+}
+
+// lowest and highest return an end of the values, 0 of none.
+func lowest(values ...float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	return slices.Min(values)
+}
+
+func highest(values ...float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	return slices.Max(values)
+}

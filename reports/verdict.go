@@ -1,0 +1,172 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// trialsToRank is the fewest trials whose spread may decide between engines.
+const trialsToRank = 3
+
+// minToRank is the fewest samples that leave ten above p99.
+const minToRank = 1000
+
+// Verdict is the outcome of the run by rule, as one line without its line
+// break: data loss first, then for each class the engine with the lowest p99 of
+// renewals among those that kept the offered rate, or why there is none.
+func (r *Report) Verdict() string {
+	var parts []string
+	if loss := r.DataLoss(); len(loss) > 0 {
+		parts = append(parts, "DATA LOSS: "+strings.Join(loss, "; "))
+	}
+	for _, b := range r.blocks {
+		if b.params == nil && !slices.ContainsFunc(b.rows, func(row *row) bool { return row.planned > 0 }) {
+			continue // recoveries alone, or nothing planned: no renewal to rank
+		}
+		parts = append(parts, r.blockName(b)+": "+b.verdict())
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "no renewal cell was planned, nothing is ranked")
+	}
+	text := strings.Join(parts, ". ") + "."
+	if r.Run.Preview {
+		text = "PREVIEW: " + text
+	}
+	return text
+}
+
+// DataLoss lists what the checks found lost, or present and never written, in
+// breach of a cell's durability class: one sentence per engine and class,
+// without its full stop. It is empty for a run whose checks all passed.
+func (r *Report) DataLoss() []string {
+	var found []string
+	for _, b := range r.blocks {
+		for _, row := range b.rows {
+			for _, l := range row.losses {
+				found = append(found, fmt.Sprintf("%s under %s %s", row.name(), b.durability, l))
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// ranked returns the rows that may win, lowest p99 first. Baselines are never
+// ranked, lost data and a missed rate disqualify.
+func (b *block) ranked() []*row {
+	var rows []*row
+	for _, r := range b.rows {
+		_, ok := r.latency(opWrite).quantile(0.99)
+		if ok && r.status == statusOK && r.engine.Role != "baseline" && len(r.losses) == 0 && !r.missedRate() {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortStableFunc(rows, func(x, y *row) int {
+		px, _ := x.latency(opWrite).quantile(0.99)
+		py, _ := y.latency(opWrite).quantile(0.99)
+		return cmp.Compare(px, py)
+	})
+	return rows
+}
+
+// verdict is the clause about one block.
+func (b *block) verdict() string {
+	rows := b.ranked()
+	if len(rows) == 0 {
+		return b.nobody()
+	}
+	best := rows[0]
+	figure := func(r *row) string {
+		ns, _ := r.latency(opWrite).quantile(0.99)
+		return r.name() + " " + duration(float64(ns))
+	}
+	trials := slices.MinFunc(rows, func(x, y *row) int { return cmp.Compare(x.trials, y.trials) }).trials
+	few := slices.ContainsFunc(rows, func(r *row) bool { return r.latency(opWrite).count() < minToRank })
+	var why string
+	switch {
+	case trials == 1:
+		why = "one trial"
+	case trials < trialsToRank:
+		why = fmt.Sprintf("%d trials of the %d that it takes", trials, trialsToRank)
+	case few:
+		why = fmt.Sprintf("fewer than %d renewals behind a p99", minToRank)
+	}
+	if why != "" {
+		text := fmt.Sprintf("%s, no winner is declared; lowest p99 of renewals was %s", why, figure(best))
+		if len(rows) > 1 {
+			text += ", then " + figure(rows[1])
+		}
+		return text + b.condition(best)
+	}
+	if len(rows) == 1 {
+		return fmt.Sprintf("%s is the only engine that can be ranked, p99 of renewals %s%s", best.name(), p99Range(best), b.condition(best))
+	}
+	tied := overlapping(rows)
+	if len(tied) > 1 {
+		var names []string
+		for _, r := range tied {
+			names = append(names, r.name()+" "+p99Range(r))
+		}
+		return "no single winner; the p99 of renewals overlaps between trials of " + list(names) + b.condition(best)
+	}
+	next, _ := rows[1].latency(opWrite).quantile(0.99)
+	own, _ := best.latency(opWrite).quantile(0.99)
+	return fmt.Sprintf("%s wins with the lowest p99 of renewals, %s, %s below %s%s",
+		best.name(), p99Range(best), factor(float64(next)/float64(own)), figure(rows[1]), b.condition(best))
+}
+
+// overlapping returns the rows whose range of p99 over the trials meets that
+// of the first one, the first included.
+func overlapping(rows []*row) []*row {
+	_, top, _ := rows[0].latency(opWrite).trialRange(0.99)
+	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool {
+		lo, _, _ := r.latency(opWrite).trialRange(0.99)
+		return lo > top
+	})
+}
+
+// p99Range is the merged p99 with the lowest and highest trial.
+func p99Range(r *row) string {
+	d := r.latency(opWrite)
+	ns, _ := d.quantile(0.99)
+	lo, hi, _ := d.trialRange(0.99)
+	return fmt.Sprintf("%s (trials %s)", duration(float64(ns)), durationRange(float64(lo), float64(hi)))
+}
+
+// condition says under which load a p99 was had.
+func (b *block) condition(r *row) string {
+	if r.offered > 0 {
+		return fmt.Sprintf(", at %s/s offered", round(r.offered))
+	}
+	if b.params != nil {
+		return fmt.Sprintf(", in a closed loop of %s", plural(b.params.Workers, "worker"))
+	}
+	return ""
+}
+
+// nobody says why no engine of a block can be ranked.
+func (b *block) nobody() string {
+	counts := map[string]int{}
+	for _, r := range b.rows {
+		switch {
+		case r.status != statusOK:
+			counts[string(r.status)]++
+		case len(r.losses) > 0:
+			counts["lost data"]++
+		case r.engine.Role == "baseline":
+			counts["baseline, never ranked"]++
+		case r.missedRate():
+			counts["missed the rate"]++
+		default:
+			counts["no renewal succeeded"]++
+		}
+	}
+	var parts []string
+	for what, n := range counts {
+		parts = append(parts, fmt.Sprintf("%d %s", n, what))
+	}
+	slices.Sort(parts)
+	return "no valid cell to rank (" + strings.Join(parts, ", ") + ")"
+}
