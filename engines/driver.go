@@ -96,6 +96,9 @@ type Info struct {
 	Module  string // Go module or library with its version, "orbitbench" for our own
 	Package string // import path, for the complexity proxies
 	Cgo     bool
+	// Optional: it takes part in a comparison only when it is named, because it
+	// answers a question that not every comparison asks.
+	Optional bool
 	// Classes lists the durability classes it can honour; WhyNot gives the
 	// reason for each class that it cannot.
 	Classes []Class
