@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"orbitbench/engines"
+	"orbitbench/engines/bbolt"
 	"orbitbench/engines/memory"
 	"orbitbench/engines/noop"
 	"orbitbench/engines/pebble"
@@ -16,6 +17,7 @@ import (
 func Drivers() []engines.Driver {
 	return []engines.Driver{
 		pebble.Driver{},
+		bbolt.Driver{},
 		memory.Driver{},
 		noop.Driver{},
 	}

@@ -1,0 +1,159 @@
+package bbolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"orbitbench/engines"
+	"orbitbench/engines/adapter"
+)
+
+// Driver opens bbolt stores.
+type Driver struct{}
+
+var info = engines.Info{
+	Name:    "bbolt",
+	Title:   "bbolt (COW B+ tree)",
+	Role:    engines.Yardstick,
+	Summary: "etcd's copy-on-write B+ tree in one memory-mapped file: one writer at a time, no log; each commit writes the changed pages, syncs, writes the meta page and syncs again.",
+	Module:  "go.etcd.io/bbolt v1.5.0",
+	Package: "orbitbench/engines/bbolt",
+	Classes: []engines.Class{engines.None, engines.Process, engines.Sync},
+	WhyNot: map[engines.Class]string{
+		engines.Interval: "bbolt has no log; without a sync in each commit (NoSync) a power cut can leave a meta page whose tree pages never reached the device, so the loss is the store and not a window",
+	},
+	Configuration: "Freelist as a hash map and not synced, 10 GiB mapped, as etcd runs it (source: https://github.com/etcd-io/etcd/blob/v3.6.0/server/storage/backend/backend.go and config_linux.go), " +
+		"without MAP_POPULATE, which would hide the cost of cold reads; page size, fill percent and growth are bbolt's defaults (source: https://pkg.go.dev/go.etcd.io/bbolt@v1.5.0#Options). " +
+		"One Update transaction per commit: bbolt.Batch, which joins commits of several goroutines, is another row. " +
+		"The cache is the kernel's page cache, which the memory budget does not bound. " +
+		"Classes process and none set NoSync: commits reach the kernel and survive kill -9; a power cut may leave the file unreadable. " +
+		"sync_parent_dir is off as in bbolt: its file creation is not made durable by a directory sync.",
+}
+
+// Info describes the engine.
+func (Driver) Info() engines.Info { return info }
+
+// Configure returns the effective configuration.
+func (Driver) Configure(o engines.Options) (any, error) {
+	c, err := configure(o)
+	if err != nil {
+		return nil, err
+	}
+	return *c, nil
+}
+
+// fileName is the store's only file.
+const fileName = "bbolt.db"
+
+var (
+	stateBucket = []byte("orbitbench")
+	stateKey    = []byte("versions")
+	buckets     = bucketNames()
+)
+
+func bucketNames() (names [engines.NumKeyspaces][]byte) {
+	for i, ks := range engines.AllKeyspaces() {
+		names[i] = []byte(ks.String())
+	}
+	return names
+}
+
+// Open opens the store in o.Dir, creating it if it is missing.
+func (Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
+	c, err := configure(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	dir, err := adapter.PrepareDir(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("bbolt: %w", err)
+	}
+	e := newEngine(filepath.Join(dir, fileName), c)
+	if err := e.open(); err != nil {
+		return nil, fmt.Errorf("bbolt: opening %s: %w", o.Dir, err)
+	}
+	return e, nil
+}
+
+// options returns the library's options. The wait for the lock is shorter than
+// one retry: a store that is locked is an error at once.
+func (c *effective) options() *bolt.Options {
+	o := &bolt.Options{
+		Timeout:         time.Millisecond,
+		NoSync:          c.NoSync,
+		NoFreelistSync:  c.NoFreelistSync,
+		FreelistType:    bolt.FreelistType(c.FreelistType),
+		InitialMmapSize: c.InitialMmapSize,
+		PageSize:        c.PageSize,
+		MaxSize:         c.MaxSize,
+	}
+	if c.MmapPopulate {
+		o.MmapFlags = mapPopulate
+	}
+	return o
+}
+
+func (e *engine) open() (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer e.recovered(&err)
+	_, statErr := os.Stat(e.path)
+	e.db, err = bolt.Open(e.path, 0o644, e.config.options())
+	if err != nil {
+		return e.mapError(err)
+	}
+	e.db.AllocSize = e.config.AllocSize
+	if errors.Is(statErr, fs.ErrNotExist) && e.config.SyncParentDir {
+		err = adapter.SyncFile(filepath.Dir(e.path))
+	}
+	var found adapter.VersionState
+	if err == nil {
+		found, err = e.prepareBuckets()
+	}
+	if err != nil {
+		return errors.Join(e.mapError(err), e.db.Close())
+	}
+	e.versions = adapter.NewVersions(found, e.config.VersionStride, e.persist)
+	return nil
+}
+
+// prepareBuckets makes what a new store lacks and reads the version state.
+func (e *engine) prepareBuckets() (found adapter.VersionState, err error) {
+	missing := false
+	err = e.db.View(func(tx *bolt.Tx) error {
+		for _, name := range buckets {
+			missing = missing || tx.Bucket(name) == nil
+		}
+		state := tx.Bucket(stateBucket)
+		if state == nil {
+			missing = true
+			return nil
+		}
+		if raw := state.Get(stateKey); raw != nil {
+			return found.UnmarshalBinary(raw)
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		return found, err
+	}
+	return found, e.db.Update(func(tx *bolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		_, err := tx.CreateBucketIfNotExists(stateBucket)
+		return err
+	})
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package bbolt
+
+const mapPopulate = 0 // no such flag
