@@ -9,6 +9,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/harness/result"
+	"orbitbench/workloads"
 )
 
 // Cell is one engine under one workload and durability, once.
@@ -121,7 +122,7 @@ func (c Cell) DiskBytes() uint64 {
 	writes := 0.0
 	if !c.Workload.recovery() {
 		rate := p.RatePerS
-		if p.Loop == "closed" {
+		if p.Loop == workloads.Closed {
 			rate = closedOpsPerS
 		}
 		writes = rate * (p.WarmupSeconds + p.Seconds) * (1 - p.Mix["get"] - p.Mix["list"])

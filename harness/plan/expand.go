@@ -3,8 +3,10 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"orbitbench/engines"
 	"orbitbench/harness/result"
@@ -29,6 +31,9 @@ func Expand(r Request, c Catalog) (*Plan, error) {
 	overlay(&p.Trials, f.Trials, r.Trials)
 	if p.Trials < 1 {
 		return nil, place(r.Trials == nil, f, "trials", "--trials", fmt.Errorf("%d trials: want at least 1", p.Trials))
+	}
+	if p.Seed > math.MaxInt64 { // TOML has no larger integer, and the plan is written as TOML
+		return nil, place(r.Seed == nil, f, "seed", "--seed", fmt.Errorf("seed %d: want at most %d", p.Seed, math.MaxInt64))
 	}
 	asked, err := p.setDurability(r, f, profile)
 	if err != nil {
@@ -160,19 +165,11 @@ func (p *Plan) setEngines(r Request, f *file, c Catalog) error {
 func (c Catalog) explainOption(f *file, name string, cause error) (key string, err error) {
 	key = "engines." + name
 	d, err := c.driver(name)
-	if err != nil || len(d.Info().Classes) == 0 {
-		return key, cause
-	}
-	effective, err := d.Configure(engines.Options{Durability: sample(d.Info().Classes[0])})
 	if err != nil {
 		return key, cause
 	}
-	tree, err := generic(effective)
+	fields, err := DefaultOptions(d)
 	if err != nil {
-		return key, cause
-	}
-	fields, ok := tree.(map[string]any)
-	if !ok {
 		return key, cause
 	}
 	valid := sortedKeys(fields)
@@ -184,13 +181,36 @@ func (c Catalog) explainOption(f *file, name string, cause error) (key string, e
 	return key, cause
 }
 
-// sample is a durability of the class, to ask a driver for its defaults.
-func sample(class engines.Class) engines.Durability {
-	d := engines.Durability{Class: class}
-	if class == engines.Interval {
-		d.Window = 10_000_000
+// Strongest is the strongest durability that an engine offers.
+func Strongest(d engines.Driver) (engines.Durability, error) {
+	classes := d.Info().Classes
+	if len(classes) == 0 {
+		return engines.Durability{}, fmt.Errorf("engine %s offers no durability class", d.Info().Name)
 	}
-	return d
+	strongest := engines.Durability{Class: slices.Max(classes)}
+	if strongest.Class == engines.Interval {
+		strongest.Window = 10 * time.Millisecond
+	}
+	return strongest, nil
+}
+
+// DefaultOptions are the options of an engine with their defaults, under the
+// strongest class that it has.
+func DefaultOptions(d engines.Driver) (map[string]any, error) {
+	strongest, err := Strongest(d)
+	if err != nil {
+		return nil, err
+	}
+	effective, err := d.Configure(engines.Options{Durability: strongest})
+	if err != nil {
+		return nil, err
+	}
+	tree, err := generic(effective)
+	if err != nil {
+		return nil, err
+	}
+	fields, _ := tree.(map[string]any) // an engine without options may return null
+	return fields, nil
 }
 
 // allDurabilities are those of the plan and of its workloads.

@@ -173,21 +173,22 @@ func locate(raw []byte) positions {
 		e := p.Expression()
 		switch e.Kind {
 		case unstable.Table:
-			table = pos.add(&p, "", e)
+			table = pos.add(&p, "", e, count)
 		case unstable.ArrayTable:
-			name := pos.add(&p, "", e)
+			name := pos.add(&p, "", e, nil)
 			table = name + "." + strconv.Itoa(count[name])
 			count[name]++
 			pos[table] = pos[name]
 		case unstable.KeyValue:
-			pos.add(&p, table, e)
+			pos.add(&p, table, e, nil)
 		}
 	}
 	return pos
 }
 
-// add records the place of a table or key and returns its dotted path.
-func (pos positions) add(p *unstable.Parser, prefix string, n *unstable.Node) string {
+// add records the place of a table or key and returns its dotted path. Where a
+// part of the key is an array of tables, by their count so far, the last one is meant.
+func (pos positions) add(p *unstable.Parser, prefix string, n *unstable.Node, arrays map[string]int) string {
 	path := prefix
 	first := true
 	for it := n.Key(); it.Next(); {
@@ -199,6 +200,9 @@ func (pos positions) add(p *unstable.Parser, prefix string, n *unstable.Node) st
 		if start := p.Shape(part.Raw).Start; first || len(pos[path]) == 0 {
 			pos[path] = [2]int{start.Line, start.Column}
 			first = false
+		}
+		if n := arrays[path]; n > 0 {
+			path += "." + strconv.Itoa(n-1)
 		}
 	}
 	return path

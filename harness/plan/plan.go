@@ -8,6 +8,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/harness/result"
+	"orbitbench/workloads"
 )
 
 // Plan is a run in full: every default is filled in.
@@ -52,9 +53,19 @@ type Catalog struct {
 
 // Preset is a named set of workload parameters.
 type Preset struct {
-	Name    string        `json:"name"`
-	Summary string        `json:"summary"`
-	Params  result.Params `json:"params"`
+	Name   string        `json:"name"`
+	Source string        `json:"source"`
+	About  string        `json:"about"`
+	Params result.Params `json:"params"`
+}
+
+// Presets are those of package workloads, in its order.
+func Presets() []Preset {
+	var all []Preset
+	for _, p := range workloads.Presets() {
+		all = append(all, Preset{p.Name, p.Source, p.About, result.Params(p.Params)})
+	}
+	return all
 }
 
 // Request is what the user asked for. Empty and nil fields were not given.

@@ -10,6 +10,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"orbitbench/engines"
+	"orbitbench/workloads"
 )
 
 // TOML prints the plan in full, in the form that a plan file has: reading it
@@ -119,10 +120,10 @@ func (w *Workload) table() fileWorkload {
 	if w.recovery() {
 		t.Repetitions = &w.Repetitions
 	}
-	if p.Loop == "open" {
+	if p.Loop == workloads.Open {
 		t.RatePerS = &p.RatePerS
 	}
-	if p.Distribution == "zipf" {
+	if p.Distribution == workloads.Zipf {
 		t.ZipfS = &p.ZipfS
 	}
 	return t

@@ -3,6 +3,7 @@ package plan
 import (
 	"orbitbench/engines"
 	"orbitbench/harness/result"
+	"orbitbench/workloads"
 )
 
 // Profile is a named size of run.
@@ -48,9 +49,9 @@ const closedWorkers = 2
 
 func shapes(openWarmup, openSeconds, closedWarmup, closedSeconds float64, repetitions int) []shape {
 	return []shape{
-		{suffix: suffixOpen, kind: result.KindRenewal, loop: "open", classes: []engines.Class{engines.Sync, engines.Interval}, warmup: openWarmup, seconds: openSeconds},
-		{suffix: suffixClosed, kind: result.KindRenewal, loop: "closed", classes: []engines.Class{engines.Process, engines.None}, workers: closedWorkers, warmup: closedWarmup, seconds: closedSeconds},
-		{suffix: suffixRecovery, kind: result.KindRecovery, loop: "closed", classes: []engines.Class{engines.Sync}, workers: closedWorkers, repetitions: repetitions},
+		{suffix: suffixOpen, kind: result.KindRenewal, loop: workloads.Open, classes: []engines.Class{engines.Sync, engines.Interval}, warmup: openWarmup, seconds: openSeconds},
+		{suffix: suffixClosed, kind: result.KindRenewal, loop: workloads.Closed, classes: []engines.Class{engines.Process, engines.None}, workers: closedWorkers, warmup: closedWarmup, seconds: closedSeconds},
+		{suffix: suffixRecovery, kind: result.KindRecovery, loop: workloads.Closed, classes: []engines.Class{engines.Sync}, workers: closedWorkers, repetitions: repetitions},
 	}
 }
 
@@ -96,6 +97,34 @@ func Profiles() []Profile {
 	}
 }
 
+// WorkloadName describes the workloads that a run makes of any preset.
+type WorkloadName struct {
+	Pattern string   `json:"pattern"`
+	Kind    string   `json:"kind"`
+	Loop    string   `json:"loop"`
+	Classes []string `json:"classes"`
+	Summary string   `json:"summary"`
+}
+
+// WorkloadNames returns them; --workloads takes a name with PRESET filled in,
+// or a preset alone for all three.
+func WorkloadNames() []WorkloadName {
+	about := map[string]string{
+		suffixOpen:     "operations fall due at the preset's rate; latency runs from the due time",
+		suffixClosed:   "a few workers, each starting the next operation when the last is done",
+		suffixRecovery: "kill -9 of a loaded process, then exec to first verified read",
+	}
+	var all []WorkloadName
+	for _, s := range shapes(0, 0, 0, 0, 0) {
+		n := WorkloadName{Pattern: "PRESET" + s.suffix, Kind: s.kind, Loop: s.loop, Summary: about[s.suffix]}
+		for _, c := range s.classes {
+			n.Classes = append(n.Classes, c.String())
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
 func findProfile(name string) (Profile, error) {
 	var names []string
 	for _, p := range Profiles() {
@@ -117,7 +146,7 @@ func (s shape) workload(p Preset, ratePerS float64, durability []engines.Durabil
 		w.Params.Workers = s.workers
 	}
 	switch {
-	case s.loop == "closed":
+	case s.loop == workloads.Closed:
 		w.Params.RatePerS = 0
 	case ratePerS > 0:
 		w.Params.RatePerS = ratePerS

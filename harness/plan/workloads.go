@@ -3,13 +3,12 @@ package plan
 import (
 	"fmt"
 	"maps"
-	"math"
-	"regexp"
 	"slices"
 	"strings"
 
 	"orbitbench/engines"
 	"orbitbench/harness/result"
+	"orbitbench/workloads"
 )
 
 // setWorkloads fills p.Workloads: the file's tables if it has any, else the
@@ -20,7 +19,7 @@ func (p *Plan) setWorkloads(r Request, f *file, profile Profile, c Catalog) erro
 		return err
 	}
 	if len(f.Workloads) > 0 {
-		err = p.fileWorkloads(f, c)
+		err = p.fileWorkloads(f, profile, c)
 	} else {
 		err = p.profileWorkloads(r, profile, c)
 	}
@@ -131,10 +130,10 @@ func (p *Plan) selectWorkloads(names []string) error {
 	return nil
 }
 
-func (p *Plan) fileWorkloads(f *file, c Catalog) error {
+func (p *Plan) fileWorkloads(f *file, profile Profile, c Catalog) error {
 	for i := range f.Workloads {
 		at := fmt.Sprintf("workload.%d", i)
-		w, key, err := f.Workloads[i].expand(p, c)
+		w, key, err := f.Workloads[i].expand(p, profile, c)
 		if err == nil {
 			key, err = w.check()
 		}
@@ -149,8 +148,9 @@ func (p *Plan) fileWorkloads(f *file, c Catalog) error {
 	return nil
 }
 
-// expand lays a table over its preset. key names what an error is about.
-func (t *fileWorkload) expand(p *Plan, c Catalog) (w Workload, key string, err error) {
+// expand lays a table over its preset, with the profile's times for its loop.
+// key names what an error is about.
+func (t *fileWorkload) expand(p *Plan, profile Profile, c Catalog) (w Workload, key string, err error) {
 	w = Workload{Kind: result.KindRenewal, Durability: p.Durability}
 	if t.Preset == nil {
 		return w, "", fmt.Errorf("workload without a preset: want preset = NAME (orbitbench list presets shows them)")
@@ -165,13 +165,21 @@ func (t *fileWorkload) expand(p *Plan, c Catalog) (w Workload, key string, err e
 	overlay(&w.Kind, t.Kind)
 	overlay(&w.Path, t.Path)
 	if w.recovery() {
-		w.Repetitions = 1
-		w.Params.Loop, w.Params.Workers = "closed", closedWorkers
+		w.Params.Loop = workloads.Closed
+	}
+	overlay(&w.Params.Loop, t.Loop)
+	if w.Params.Loop == workloads.Closed {
+		w.Params.Workers, w.Params.RatePerS = closedWorkers, 0
+	}
+	for _, s := range profile.shapes {
+		if s.kind == w.Kind && s.loop == w.Params.Loop {
+			w.Params.WarmupSeconds, w.Params.Seconds, w.Repetitions = s.warmup, s.seconds, s.repetitions
+		}
 	}
 	overlay(&w.Repetitions, t.Repetitions)
 	t.params(&w.Params)
-	if w.Params.Loop == "closed" && t.RatePerS == nil {
-		w.Params.RatePerS = 0
+	if w.Params.Distribution == workloads.Zipf && w.Params.ZipfS == 0 && t.ZipfS == nil {
+		w.Params.ZipfS = workloads.DefaultZipfS
 	}
 	if t.Durability != nil {
 		if w.Durability, err = parseDurabilities(t.Durability); err != nil {
@@ -215,7 +223,7 @@ func (p *Plan) flagWorkloads(r Request) error {
 			overlay(&w.Params.Seconds, r.Seconds)
 			overlay(&w.Params.WarmupSeconds, r.WarmupSeconds)
 		}
-		if w.Params.Loop == "open" {
+		if w.Params.Loop == workloads.Open {
 			open++
 			overlay(&w.Params.RatePerS, r.RatePerS)
 		}
@@ -250,134 +258,6 @@ func flagOf(key string, r Request) string {
 		return "--warmup"
 	}
 	return ""
-}
-
-// operations are those that a mix may name.
-var operations = []string{"acquire", "get", "list", "release", "renew"}
-
-var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
-
-// Limits of a plan. They are far above what one machine can do, and keep a
-// slip of the finger from filling memory.
-const (
-	maxActors  = 1_000_000_000
-	maxWorkers = 100_000
-	maxSeconds = 7 * 24 * 3600
-)
-
-// check returns the first parameter that makes no sense, by its key.
-func (w *Workload) check() (key string, err error) {
-	p := &w.Params
-	bad := func(k, format string, args ...any) {
-		if err == nil {
-			key, err = k, fmt.Errorf(format, args...)
-		}
-	}
-	if !namePattern.MatchString(w.Name) {
-		bad("name", "workload name %q: want lower case letters, digits and dashes", w.Name)
-	}
-	if w.Kind != result.KindRenewal && w.Kind != result.KindRecovery {
-		bad("kind", "%v", unknown("kind of workload", w.Kind, []string{result.KindRenewal, result.KindRecovery}))
-	}
-	if w.Path != "" && w.Path != PathBest && w.Path != PathGeneric {
-		bad("path", "%v", unknown("path", w.Path, []string{PathBest, PathGeneric}))
-	}
-	inRange := func(k string, v, low, high float64) {
-		if !(v >= low && v <= high) { // NaN is out of every range
-			bad(k, "%s is %v: want %v to %v", k, v, low, high)
-		}
-	}
-	inRange("actors", float64(p.Actors), 1, maxActors)
-	inRange("actor_types", float64(p.ActorTypes), 1, maxActors)
-	inRange("nodes", float64(p.Nodes), 1, maxActors)
-	inRange("value_bytes", float64(p.ValueBytes), 1, engines.MaxValueBytes)
-	inRange("prefill", p.Prefill, 0, 1)
-	inRange("workers", float64(p.Workers), 1, maxWorkers)
-	if p.MemoryBytes < 0 {
-		bad("memory_bytes", "memory_bytes is %d: want 0 (the default) or more", p.MemoryBytes)
-	}
-	if !(p.LeaseSeconds > 0) {
-		bad("lease_seconds", "lease_seconds is %v: want more than 0", p.LeaseSeconds)
-	}
-	if !(p.RenewSeconds >= 0) {
-		bad("renew_seconds", "renew_seconds is %v: want 0 or more", p.RenewSeconds)
-	}
-	if err != nil {
-		return key, err
-	}
-	if key, err := checkMix(p.Mix); err != nil {
-		return key, err
-	}
-	if key, err := checkLoad(p); err != nil {
-		return key, err
-	}
-	return w.checkKind()
-}
-
-func checkMix(mix map[string]float64) (key string, err error) {
-	sum := 0.0
-	for _, op := range sortedKeys(mix) {
-		if !slices.Contains(operations, op) {
-			return "mix." + op, unknown("operation", op, operations)
-		}
-		if !(mix[op] >= 0) {
-			return "mix." + op, fmt.Errorf("share of %s is %v: want 0 to 1", op, mix[op])
-		}
-		sum += mix[op]
-	}
-	if math.Abs(sum-1) > 1e-6 {
-		return "mix", fmt.Errorf("the shares of the mix sum to %.6g: want 1", sum)
-	}
-	return "", nil
-}
-
-func checkLoad(p *result.Params) (key string, err error) {
-	switch p.Distribution {
-	case "uniform":
-	case "zipf":
-		if !(p.ZipfS > 0) {
-			return "zipf_s", fmt.Errorf("zipf_s is %v: want more than 0 with distribution zipf", p.ZipfS)
-		}
-	default:
-		return "distribution", unknown("distribution", p.Distribution, []string{"uniform", "zipf"})
-	}
-	switch p.Loop {
-	case "open":
-		if !(p.RatePerS > 0 && p.RatePerS <= 1e8) {
-			return "rate_per_s", fmt.Errorf("rate is %v/s: want more than 0 (an open loop offers operations at a rate)", p.RatePerS)
-		}
-	case "closed":
-		if p.RatePerS != 0 {
-			return "rate_per_s", fmt.Errorf("rate is %v/s in a closed loop: want none, or loop = \"open\"", p.RatePerS)
-		}
-	default:
-		return "loop", unknown("loop", p.Loop, []string{"open", "closed"})
-	}
-	return "", nil
-}
-
-func (w *Workload) checkKind() (key string, err error) {
-	if !w.recovery() {
-		if w.Repetitions != 0 {
-			return "repetitions", fmt.Errorf("repetitions is %d: only recovery kills and repeats; trials repeat a cell", w.Repetitions)
-		}
-		if !(w.Params.Seconds > 0 && w.Params.Seconds <= maxSeconds) {
-			return "seconds", fmt.Errorf("measured time is %v s: want more than 0 and at most %d", w.Params.Seconds, maxSeconds)
-		}
-		if !(w.Params.WarmupSeconds >= 0 && w.Params.WarmupSeconds <= maxSeconds) {
-			return "warmup_seconds", fmt.Errorf("warm-up is %v s: want 0 to %d", w.Params.WarmupSeconds, maxSeconds)
-		}
-		return "", nil
-	}
-	if w.Repetitions < 1 || w.Repetitions > 10_000 {
-		return "repetitions", fmt.Errorf("repetitions is %d: want 1 to 10000 kills per cell", w.Repetitions)
-	}
-	for _, d := range w.Durability {
-		if d.Class == engines.None {
-			return "durability", fmt.Errorf("recovery in class none: nothing survives the kill by definition; want process, interval or sync")
-		}
-	}
-	return "", nil
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
