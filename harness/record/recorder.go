@@ -51,6 +51,9 @@ func NewSet(ops []string, workers int) *Set {
 // Recorder returns the recorder of a worker. A Recorder is for one goroutine.
 func (s *Set) Recorder(worker int) *Recorder { return s.recorders[worker] }
 
+// Histogram returns an empty histogram whose counts live with those of the Set.
+func (s *Set) Histogram() *Histogram { return &Histogram{counts{memory: &s.memory}} }
+
 // ResidentBytes is the physical memory that the counts take outside the Go heap.
 func (s *Set) ResidentBytes() uint64 { return s.memory.resident() }
 
