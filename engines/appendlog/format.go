@@ -1,0 +1,185 @@
+package appendlog
+
+import (
+	"fmt"
+
+	"orbitbench/engines"
+	"orbitbench/engines/lease"
+)
+
+// Payloads of log records (little endian). A record id names a record in the
+// log and in snapshots: its low byte is the stripe, which is the top byte of
+// the key's hash, the rest counts within the stripe.
+//
+// kindRenew, one renewal, 32 bytes:
+//
+//	 0       4          8              16            24            32
+//	+-------+----------+--------------+-------------+-------------+
+//	| id    | renewals | version      | expires_at  | now         |
+//	+-------+----------+--------------+-------------+-------------+
+//
+// kindBatch, one batch: operations one after the other to the end of the
+// payload, each an operation head and its body:
+//
+//	 0      1    2         4          8       12             20
+//	+------+----+---------+----------+-------+--------------+------------------+
+//	| op   | ks | key len | aux      | id    | version      | body             |
+//	+------+----+---------+----------+-------+--------------+------------------+
+//
+//	op          aux              body
+//	opPut       value length     key, value
+//	opDelete    0                empty (key len is 0)
+//	opRenew     renewals         expires_at i64, now i64 (key len is 0)
+//
+//	field       type  meaning
+//	id          u32   record id
+//	version     u64   the version after the operation; opDelete: one above the deleted one
+//	renewals    u32   renewal_count after the renewal
+//	expires_at  i64   ns since the Unix epoch
+//	now         i64   last_renewed, ns since the Unix epoch
+//
+// Versions of one id only rise, also where the id went from a deleted key to
+// another one, so replay applies an operation if its version is above that of
+// what it finds, and applying a log twice changes nothing.
+const (
+	kindRenew = 1
+	kindBatch = 2
+
+	renewBytes  = 32
+	opHeadBytes = 20
+
+	opPut    = uint8(engines.OpPut)
+	opDelete = uint8(engines.OpDelete)
+	opRenew  = uint8(engines.OpRenew)
+)
+
+// stripes is the number of stripes. It is part of the format, as ids hold it.
+const stripes = 256
+
+// maxLocal is the number of ids in a stripe.
+const maxLocal = 1 << 24
+
+func stripeOf(id uint32) int   { return int(id % stripes) }
+func localOf(id uint32) uint32 { return id / stripes }
+
+// op is one operation of the log in decoded form.
+type op struct {
+	kind       uint8
+	ks         engines.Keyspace
+	id         uint32
+	renewals   uint32
+	version    engines.Version
+	renewal    lease.Renewal
+	key, value []byte // opPut; parts of the payload
+}
+
+// putRenew encodes a kindRenew payload.
+func putRenew(b *[renewBytes]byte, id, renewals uint32, v engines.Version, r lease.Renewal) {
+	le.PutUint32(b[0:], id)
+	le.PutUint32(b[4:], renewals)
+	le.PutUint64(b[8:], uint64(v))
+	le.PutUint64(b[16:], uint64(r.ExpiresAt))
+	le.PutUint64(b[24:], uint64(r.Now))
+}
+
+// parseRenew decodes a kindRenew payload.
+func parseRenew(b []byte) (op, error) {
+	if len(b) != renewBytes {
+		return op{}, fmt.Errorf("renewal of %d bytes, want %d", len(b), renewBytes)
+	}
+	o := op{
+		kind:     opRenew,
+		id:       le.Uint32(b[0:]),
+		renewals: le.Uint32(b[4:]),
+		version:  engines.Version(le.Uint64(b[8:])),
+		renewal:  lease.Renewal{ExpiresAt: int64(le.Uint64(b[16:])), Now: int64(le.Uint64(b[24:]))},
+	}
+	if o.version == 0 {
+		return op{}, fmt.Errorf("renewal of record %d to version 0", o.id)
+	}
+	return o, nil
+}
+
+// appendOp encodes one operation of a batch.
+func appendOp(dst []byte, o *op) []byte {
+	aux := o.renewals
+	if o.kind == opPut {
+		aux = uint32(len(o.value))
+	}
+	dst = append(dst, o.kind, byte(o.ks))
+	dst = le.AppendUint16(dst, uint16(len(o.key)))
+	dst = le.AppendUint32(dst, aux)
+	dst = le.AppendUint32(dst, o.id)
+	dst = le.AppendUint64(dst, uint64(o.version))
+	switch o.kind {
+	case opPut:
+		dst = append(append(dst, o.key...), o.value...)
+	case opRenew:
+		dst = le.AppendUint64(dst, uint64(o.renewal.ExpiresAt))
+		dst = le.AppendUint64(dst, uint64(o.renewal.Now))
+	}
+	return dst
+}
+
+// parseOp decodes the operation at the start of b and returns its length.
+// Lengths are checked before they are used.
+func parseOp(b []byte) (op, int, error) {
+	if len(b) < opHeadBytes {
+		return op{}, 0, fmt.Errorf("operation head cut off: %d of %d bytes", len(b), opHeadBytes)
+	}
+	keyLen, aux := int(le.Uint16(b[2:])), le.Uint32(b[4:])
+	o := op{kind: b[0], ks: engines.Keyspace(b[1]), id: le.Uint32(b[8:]), version: engines.Version(le.Uint64(b[12:]))}
+	if !o.ks.Valid() || o.version == 0 {
+		return op{}, 0, fmt.Errorf("operation in keyspace %d at version %d", b[1], o.version)
+	}
+	body := b[opHeadBytes:]
+	n := 0
+	switch o.kind {
+	case opPut:
+		if keyLen == 0 || keyLen > engines.MaxKeyBytes || aux > engines.MaxValueBytes {
+			return op{}, 0, fmt.Errorf("put with a key of %d and a value of %d bytes", keyLen, aux)
+		}
+		if n = keyLen + int(aux); n > len(body) {
+			return op{}, 0, fmt.Errorf("put cut off: %d of %d bytes", len(body), n)
+		}
+		o.key, o.value = body[:keyLen:keyLen], body[keyLen:n:n]
+	case opDelete:
+		if keyLen != 0 || aux != 0 {
+			return op{}, 0, fmt.Errorf("delete with lengths %d and %d, want 0", keyLen, aux)
+		}
+	case opRenew:
+		if n = 16; keyLen != 0 || n > len(body) || o.ks != engines.Leases {
+			return op{}, 0, fmt.Errorf("renewal with %d bytes and key length %d in %s", len(body), keyLen, o.ks)
+		}
+		o.renewals = aux
+		o.renewal = lease.Renewal{ExpiresAt: int64(le.Uint64(body)), Now: int64(le.Uint64(body[8:]))}
+	default:
+		return op{}, 0, fmt.Errorf("unknown operation %d", o.kind)
+	}
+	return o, opHeadBytes + n, nil
+}
+
+// eachOp decodes a log record and calls yield for each operation in it.
+func eachOp(kind uint8, payload []byte, yield func(op) error) error {
+	switch kind {
+	case kindRenew:
+		o, err := parseRenew(payload)
+		if err != nil {
+			return err
+		}
+		return yield(o)
+	case kindBatch:
+		for len(payload) > 0 {
+			o, n, err := parseOp(payload)
+			if err != nil {
+				return err
+			}
+			if err := yield(o); err != nil {
+				return err
+			}
+			payload = payload[n:]
+		}
+		return nil
+	}
+	return fmt.Errorf("unknown record kind %d", kind)
+}

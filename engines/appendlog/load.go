@@ -1,0 +1,138 @@
+package appendlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/snapshot"
+	"orbitbench/engines/internal/vfs"
+	"orbitbench/engines/internal/wal"
+)
+
+// loadSnapshot brings the records of a snapshot into memory and returns its
+// end. Chunks are read, checked and applied by one goroutine per processor.
+func (e *engine) loadSnapshot(ctx context.Context, start wal.LSN) (wal.LSN, error) {
+	name := e.path(snapshotName(start))
+	r, head, err := openSnapshot(e.fs, name, start)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close() // opened for reading: nothing can be lost
+	if head.seed != e.meta.seed {
+		return 0, &engines.CorruptError{File: name, Offset: 0, Reason: fmt.Sprintf("hash seed %016x, %s says %016x", head.seed, metaName, e.meta.seed)}
+	}
+	for i := range e.stripes {
+		if err := e.stripes[i].table.Reserve(int(head.live[i])); err != nil {
+			return 0, fullError(err)
+		}
+	}
+	l := loader{e: e, r: r, name: name}
+	var done sync.WaitGroup
+	errs := make([]error, min(max(1, runtime.GOMAXPROCS(0)), 8))
+	for i := range errs {
+		done.Go(func() { errs[i] = l.run(ctx) })
+	}
+	done.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return 0, err
+		}
+	}
+	if l.end == nil {
+		return 0, &engines.CorruptError{File: name, Offset: r.Size(), Reason: "the end of the snapshot is missing"}
+	}
+	for i := range e.stripes {
+		s := &e.stripes[i]
+		s.floor = max(s.floor, l.end.floors[i])
+	}
+	return l.end.end, nil
+}
+
+// loader is shared by the goroutines that load one snapshot.
+type loader struct {
+	e      *engine
+	r      *snapshot.Reader
+	name   string
+	next   atomic.Int64 // chunk to take
+	failed atomic.Bool
+	end    *snapshotEnd // written by the goroutine that takes the last chunk
+}
+
+func (l *loader) run(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			l.failed.Store(true)
+		}
+	}()
+	var buf []byte
+	for !l.failed.Load() {
+		i := int(l.next.Add(1)) - 1
+		if i >= l.r.Chunks() {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		payload, _, b, err := l.r.Chunk(i, buf)
+		if err != nil {
+			return err
+		}
+		buf = b
+		if err := l.chunk(i, payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loader) chunk(i int, payload []byte) error {
+	var s *stripe
+	held := -1 // records of a stripe follow each other: its lock is kept between them
+	end, err := eachRecord(payload, func(o *op) error {
+		if n := stripeOf(o.id); n != held {
+			if s != nil {
+				s.mu.Unlock()
+			}
+			s, held = &l.e.stripes[n], n
+			s.mu.Lock()
+		}
+		return l.e.applyPut(s, o)
+	})
+	if s != nil {
+		s.mu.Unlock()
+	}
+	if end != nil && i != l.r.Chunks()-1 && err == nil {
+		err = errors.New("the end is not in the last chunk")
+	}
+	if errors.Is(err, engines.ErrFull) {
+		return err
+	}
+	if err != nil {
+		return &engines.CorruptError{File: l.name, Offset: -1, Reason: fmt.Sprintf("chunk %d: %v", i, err)}
+	}
+	if end != nil {
+		l.end = end
+	}
+	return nil
+}
+
+// openSnapshot opens a snapshot and checks what its head says.
+func openSnapshot(fsys vfs.FS, name string, start wal.LSN) (*snapshot.Reader, snapshotHead, error) {
+	r, err := snapshot.Open(fsys, name, snapshotTag)
+	if err != nil {
+		return nil, snapshotHead{}, err
+	}
+	head, err := decodeSnapshotHead(r.Meta())
+	if err == nil && head.start != start {
+		err = fmt.Errorf("start %d in a file named for %d", head.start, start)
+	}
+	if err != nil {
+		return nil, head, errors.Join(&engines.CorruptError{File: name, Offset: 0, Reason: err.Error()}, r.Close())
+	}
+	return r, head, nil
+}

@@ -1,0 +1,254 @@
+package appendlog
+
+import (
+	"context"
+	"errors"
+	"path"
+	"sync/atomic"
+	"time"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/snapshot"
+	"orbitbench/engines/internal/wal"
+)
+
+// A snapshot is fuzzy: stripes are copied one after the other, some records at
+// a time under the stripe's lock, while writers go on. It begins at the log
+// record number start, and holds each record in some state that it had between
+// start and the end of the copy. Replaying the log from start over it gives the
+// state at the end, because operations that the snapshot has already are told
+// by their versions. So it is of use only once the log up to end is durable.
+
+// snapshotInfo is what the engine knows of its latest snapshot.
+type snapshotInfo struct {
+	start   atomic.Uint64 // its start, 0 if there is none
+	next    atomic.Uint64 // number of the next log record when it ended
+	bytes   atomic.Int64  // size of its file
+	logAt   atomic.Uint64 // bytes of log records (Stats.RecordBytes) at its start
+	written atomic.Uint64 // bytes of snapshots since Open
+	taken   atomic.Uint64 // snapshots since Open
+}
+
+// sliceRecords and sliceBytes bound what is copied under one lock.
+const (
+	sliceRecords = 32
+	sliceBytes   = 64 << 10
+)
+
+// wantsSnapshot reports whether the log has outgrown what replay should take.
+func (e *engine) wantsSnapshot() bool {
+	limit := e.config.SnapshotLogBytes
+	if limit < 0 {
+		return false
+	}
+	limit = max(limit, e.snapshotInfo.bytes.Load())
+	return e.logSince() > uint64(limit)
+}
+
+// logSince returns the bytes of log records since the latest snapshot began.
+func (e *engine) logSince() uint64 { return e.log.Stats().RecordBytes - e.snapshotInfo.logAt.Load() }
+
+// closeWantsSnapshot compares what the next open would have to replay with what
+// it would load instead. A replayed byte costs about as much as a loaded one.
+func (e *engine) closeWantsSnapshot() bool {
+	const always = 1 << 20 // replayed in a few milliseconds
+	return e.logSince() > max(always, uint64(e.arena.UsedBytes())/4)
+}
+
+// Checkpoint is engines.Checkpointer: it takes a snapshot and cuts the log.
+func (e *engine) Checkpoint(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(e.stopped, func() { cancel(engines.ErrClosed) })()
+	return e.checkpoint(ctx)
+}
+
+func (e *engine) checkpoint(ctx context.Context) error {
+	e.snapshotting.Lock()
+	defer e.snapshotting.Unlock()
+	if err := e.open(); err != nil {
+		return err
+	}
+	return e.snapshot(ctx, true)
+}
+
+// snapshot writes a snapshot, makes it the store's, and drops what it replaces.
+// The caller holds snapshotting. paced leaves room on the device for writers.
+func (e *engine) snapshot(ctx context.Context, paced bool) error {
+	if uint64(e.log.Next()) == e.snapshotInfo.next.Load() {
+		return nil // nothing has happened since the last one
+	}
+	begin := time.Now()
+	logAt := e.log.Stats().RecordBytes
+	start, err := e.log.Rotate()
+	if err == nil {
+		// Every commit below start is in memory, and durable, before the copy begins.
+		err = e.log.Sync()
+	}
+	if err != nil {
+		return err
+	}
+	c := &copier{e: e, ctx: ctx, pick: e.current, share: 1, closing: !paced}
+	if paced {
+		c.share = e.config.SnapshotShare
+	}
+	if err := c.write(e.path(snapshotName(start)), start); err != nil {
+		return err
+	}
+	i := &e.snapshotInfo
+	i.start.Store(uint64(start))
+	i.next.Store(uint64(c.tail.end) + 1)
+	i.bytes.Store(c.bytes)
+	i.logAt.Store(logAt)
+	i.taken.Add(1)
+	e.addSpan("snapshot", begin, time.Now(), uint64(c.bytes))
+	if err := removeOlder(e.fs, e.dir, start); err != nil {
+		return err
+	}
+	return e.log.DropBefore(start)
+}
+
+// current picks the state of a record for a fuzzy snapshot: what readers see.
+func (e *engine) current(s *stripe, r record) (record, error) {
+	if r.pend() != 0 {
+		id := r.id()
+		if e.settle(s, r) != 0 {
+			return r, nil // not durable yet: the snapshot has it as it was
+		}
+		ref := s.handles[localOf(id)]
+		if ref == 0 {
+			return nil, nil
+		}
+		r = e.rec(ref)
+	}
+	return r, nil
+}
+
+// copier writes the records of a store to a snapshot file.
+type copier struct {
+	e       *engine
+	ctx     context.Context
+	pick    func(*stripe, record) (record, error) // the state to write; nil: none
+	share   float64                               // of the device's time
+	closing bool                                  // the engine is being closed, and this is the last thing it does
+	apart   bool                                  // the copy is a store of its own, with an empty log
+
+	buf   []byte
+	tail  snapshotEnd
+	bytes int64
+}
+
+// write makes the snapshot file name. When it returns nil the file is durable,
+// and so is the log up to its end.
+func (c *copier) write(name string, start wal.LSN) error {
+	e := c.e
+	head := snapshotHead{seed: e.meta.seed, start: start}
+	for i := range e.stripes {
+		s := &e.stripes[i]
+		s.mu.Lock()
+		head.live[i] = uint32(min(s.live, maxLocal))
+		s.mu.Unlock()
+	}
+	w, err := snapshot.Create(e.fs, name, snapshotTag, head.encode(nil), snapshot.Options{
+		Share: c.share,
+		OnWrite: func(n int) error {
+			e.snapshotInfo.written.Add(uint64(n))
+			return context.Cause(c.ctx)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.records(w); err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	if err := w.Commit(); err != nil {
+		return err
+	}
+	c.bytes = w.Bytes()
+	return nil
+}
+
+func (c *copier) records(w *snapshot.Writer) error {
+	for i := range c.e.stripes {
+		for cursor := 0; cursor >= 0; {
+			var err error
+			if cursor, err = c.slice(i, cursor); err != nil {
+				return err
+			}
+			if err := w.Append(c.buf); err != nil {
+				return err
+			}
+		}
+	}
+	if !c.apart {
+		c.tail.end = c.e.log.Next() - 1
+		if err := c.e.log.Sync(); err != nil {
+			return err
+		}
+	}
+	return w.Append(c.tail.encode(c.buf[:0]))
+}
+
+// slice gathers some records from local id cursor on, and returns the next
+// one, or -1 at the end of the stripe.
+func (c *copier) slice(index, cursor int) (int, error) {
+	s := &c.e.stripes[index]
+	c.buf = c.buf[:0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed && !c.closing {
+		return 0, engines.ErrClosed
+	}
+	for n := 0; cursor < len(s.handles) && n < sliceRecords && len(c.buf) < sliceBytes; cursor++ {
+		ref := s.handles[cursor]
+		if ref == 0 {
+			continue
+		}
+		r, err := c.pick(s, c.e.rec(ref))
+		if err != nil {
+			return 0, err
+		}
+		if r == nil || r.version() == 0 {
+			continue
+		}
+		o := op{kind: opPut, ks: r.keyspace(), id: r.id(), version: r.version(), key: r.key(), value: r.value()}
+		c.buf = appendOp(c.buf, &o)
+		n++
+	}
+	if cursor == len(s.handles) {
+		c.tail.floors[index] = s.floor
+		return -1, nil
+	}
+	return cursor, nil
+}
+
+// Snapshot is engines.Snapshotter: the records of a view, and an empty log.
+func (e *engine) Snapshot(ctx context.Context, dir string) error {
+	v, err := e.View(ctx)
+	if err != nil {
+		return err
+	}
+	defer v.Close() // cannot fail: it is open
+	if err := makeEmptyDir(e.fs, dir); err != nil {
+		return err
+	}
+	begin, seq := time.Now(), v.(*view).seq
+	c := &copier{e: e, ctx: ctx, share: e.config.SnapshotShare, apart: true}
+	c.pick = func(s *stripe, r record) (record, error) {
+		r, err := e.asOf(s, r, seq)
+		if errors.Is(err, engines.ErrNotFound) {
+			return nil, nil
+		}
+		return r, err
+	}
+	if err := c.write(path.Join(dir, snapshotName(1)), 1); err != nil {
+		return err
+	}
+	e.addSpan("copy", begin, time.Now(), uint64(c.bytes))
+	m := meta{seed: e.meta.seed, base: e.meta.base}
+	return m.write(e.fs, dir)
+}

@@ -1,0 +1,170 @@
+package appendlog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/arena"
+	"orbitbench/engines/internal/wal"
+	"orbitbench/engines/lease"
+)
+
+// stripe is one of 256 parts of the index. A key's stripe is the top byte of
+// its hash. Nothing waits for the device while it holds mu, except a class
+// weaker than sync whose log has run out of buffer.
+type stripe struct {
+	mu      sync.Mutex
+	closed  bool          // guarded by mu, like everything below
+	table   arena.Table   // tag (low half of the hash) -> record
+	handles []arena.Ref   // record by local id; 0 is a free id
+	freeIDs []uint32      // local ids to use again
+	floor   uint64        // highest version of any record that was deleted here
+	pending []pending     // slots of commits that are not durable yet
+	free    []uint32      // unused slots of pending
+	viewSeq uint64        // the newest open view, 0 if there is none
+	history stripeHistory // what open views see instead of the current records
+
+	highest   uint64 // highest version that recovery met
+	live      uint64 // records with a version
+	commits   uint64
+	conflicts uint64
+	scratch   [renewBytes]byte
+	_         [64]byte // neighbours do not share a cache line
+}
+
+// pending is a commit on one record between its append to the log and its
+// being durable (class sync only): readers still see the record as it was,
+// writers wait for the outcome.
+type pending struct {
+	lsn     wal.LSN // 0: the slot is free
+	kind    uint8
+	ref     arena.Ref // the record as it is
+	newRef  arena.Ref // opPut: the block to put in its place, or ref itself for a new record
+	tag     uint32
+	version engines.Version
+	renewal lease.Renewal
+}
+
+func (e *engine) hash(ks engines.Keyspace, key []byte) uint64 {
+	return arena.Hash(e.meta.seed+uint64(ks)*0x9e3779b97f4a7c15, key)
+}
+
+func (e *engine) stripe(h uint64) *stripe { return &e.stripes[h>>56] }
+
+func (e *engine) rec(ref arena.Ref) record { return record(e.arena.From(ref)) }
+
+// find returns the record of a key and its place in the table, or ref 0.
+func (e *engine) find(s *stripe, h uint64, ks engines.Keyspace, key []byte) (arena.Ref, uint32, record) {
+	tag := uint32(h)
+	for pos := s.table.Start(tag); ; pos++ {
+		var ref arena.Ref
+		if ref, pos = s.table.Next(tag, pos); ref == 0 {
+			return 0, pos, nil
+		}
+		if r := e.rec(ref); r.keyspace() == ks && bytes.Equal(r.key(), key) {
+			return ref, pos, r
+		}
+	}
+}
+
+// place returns the place of a ref that is in the table.
+func (s *stripe) place(tag uint32, ref arena.Ref) uint32 {
+	for pos := s.table.Start(tag); ; pos++ {
+		var got arena.Ref
+		if got, pos = s.table.Next(tag, pos); got == ref {
+			return pos
+		} else if got == 0 {
+			panic(fmt.Sprintf("appendlog: block %d is not in the index", ref))
+		}
+	}
+}
+
+// settle makes a commit on the record visible if it has become durable, or
+// returns its number for the caller to wait for without the lock. After a
+// result of 0 the caller must find the record again: it may have moved.
+func (e *engine) settle(s *stripe, r record) wal.LSN {
+	slot := r.pend() - 1
+	if lsn := s.pending[slot].lsn; lsn > e.log.Durable() {
+		return lsn
+	}
+	e.publishPending(s, slot)
+	return 0
+}
+
+// lookup is find with every commit that is durable made visible. wait is the
+// number of a commit on the record that is not durable yet, or 0.
+func (e *engine) lookup(s *stripe, h uint64, ks engines.Keyspace, key []byte) (ref arena.Ref, r record, wait wal.LSN) {
+	ref, _, r = e.find(s, h, ks, key)
+	if ref == 0 || r.pend() == 0 {
+		return ref, r, 0
+	}
+	if wait = e.settle(s, r); wait != 0 {
+		return ref, r, wait
+	}
+	ref, _, r = e.find(s, h, ks, key)
+	return ref, r, 0
+}
+
+// nextVersion returns the version that follows cur, or that of a new record if cur is 0.
+func (e *engine) nextVersion(s *stripe, cur engines.Version) engines.Version {
+	if cur == 0 {
+		cur = engines.Version(s.floor)
+	}
+	return max(cur, engines.Version(e.meta.base)) + 1
+}
+
+func (s *stripe) newID(index int) (uint32, error) {
+	if n := len(s.freeIDs); n > 0 {
+		local := s.freeIDs[n-1]
+		s.freeIDs = s.freeIDs[:n-1]
+		return local*stripes + uint32(index), nil
+	}
+	if len(s.handles) == maxLocal {
+		return 0, fmt.Errorf("%w: %d records in one stripe", engines.ErrFull, maxLocal)
+	}
+	s.handles = append(s.handles, 0)
+	return uint32(len(s.handles)-1)*stripes + uint32(index), nil
+}
+
+func (s *stripe) freeID(id uint32) {
+	s.handles[localOf(id)] = 0
+	s.freeIDs = append(s.freeIDs, localOf(id))
+}
+
+// create puts a new record without a version into the index, for publishCreate or forget.
+func (e *engine) create(s *stripe, h uint64, ks engines.Keyspace, key, value []byte) (arena.Ref, record, error) {
+	id, err := s.newID(int(h >> 56))
+	if err != nil {
+		return 0, nil, err
+	}
+	ref, r, err := newRecord(e.arena, id, 0, ks, key, value)
+	if err == nil {
+		if err = s.table.Insert(uint32(h), ref); err != nil {
+			e.arena.Free(ref, r.size())
+		}
+	}
+	if err != nil {
+		s.freeID(id)
+		return 0, nil, fullError(err)
+	}
+	s.handles[localOf(id)] = ref
+	return ref, r, nil
+}
+
+// forget takes a record out of the index and frees its block.
+func (e *engine) forget(s *stripe, tag uint32, ref arena.Ref) {
+	r := e.rec(ref)
+	s.table.Remove(s.place(tag, ref))
+	s.freeID(r.id())
+	e.freeBlock(ref, r.size())
+}
+
+func fullError(err error) error {
+	if errors.Is(err, arena.ErrFull) {
+		return fmt.Errorf("%w: %v", engines.ErrFull, err)
+	}
+	return err
+}

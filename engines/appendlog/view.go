@@ -1,0 +1,194 @@
+package appendlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/arena"
+)
+
+// A view costs nothing until something changes: the first change to a record
+// after a view was opened copies the record as it was. Deleted records stay in
+// the index as ghosts, so that scans of a view still meet their keys. All of
+// this goes when the last view is closed.
+
+// stripeHistory is what open views see instead of the current records of a
+// stripe. Guarded by the stripe's lock.
+type stripeHistory struct {
+	old    map[uint32][]oldState // by local id, rising seq
+	ghosts []ghost
+}
+
+// oldState is a record as the views up to seq see it, unless an earlier state is theirs.
+type oldState struct {
+	seq uint64
+	ref arena.Ref // a copy; 0 if the record did not exist
+	err error     // there was no memory for the copy
+}
+
+type ghost struct {
+	tag uint32
+	id  uint32
+}
+
+// preserve keeps a record for the newest view before its first change.
+// Without memory the views lose this record, and say so; the change goes on.
+func (e *engine) preserve(s *stripe, r record) {
+	local := localOf(r.id())
+	states := s.history.old[local]
+	if n := len(states); n > 0 && states[n-1].seq >= s.viewSeq {
+		return
+	}
+	st := oldState{seq: s.viewSeq}
+	if v := r.version(); v != 0 {
+		st.ref, _, st.err = newRecord(e.arena, r.id(), v, r.keyspace(), r.key(), r.value())
+	}
+	if s.history.old == nil {
+		s.history.old = make(map[uint32][]oldState)
+	}
+	s.history.old[local] = append(states, st)
+}
+
+// view is engines.View.
+type view struct {
+	e    *engine
+	seq  uint64
+	shut bool // guarded by e.viewMu
+}
+
+// View is engines.Viewer. The point in time is one at which all stripes are
+// locked, which takes some microseconds.
+func (e *engine) View(ctx context.Context) (engines.View, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	e.viewMu.Lock()
+	defer e.viewMu.Unlock()
+	for i := range e.stripes {
+		e.stripes[i].mu.Lock()
+		defer e.stripes[i].mu.Unlock()
+	}
+	if e.stripes[0].closed {
+		return nil, engines.ErrClosed
+	}
+	// Some operations of a batch that has become durable may be visible
+	// already and others not: show them all.
+	durable := e.log.Durable()
+	e.viewSeq++
+	e.views++
+	for i := range e.stripes {
+		s := &e.stripes[i]
+		for slot := range s.pending {
+			if lsn := s.pending[slot].lsn; lsn != 0 && lsn <= durable {
+				e.publishPending(s, uint32(slot))
+			}
+		}
+	}
+	for i := range e.stripes {
+		e.stripes[i].viewSeq = e.viewSeq
+	}
+	return &view{e: e, seq: e.viewSeq}, nil
+}
+
+// Get is engines.View.
+func (v *view) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
+	if err := engines.ValidateKey(ks, key); err != nil {
+		return dst, 0, err
+	}
+	if err := ctx.Err(); err != nil {
+		return dst, 0, err
+	}
+	e := v.e
+	h := e.hash(ks, key)
+	s := e.stripe(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return dst, 0, engines.ErrClosed
+	}
+	ref, _, rec := e.find(s, h, ks, key)
+	if ref == 0 {
+		return dst, 0, engines.ErrNotFound
+	}
+	rec, err := e.asOf(s, rec, v.seq)
+	if err != nil {
+		return dst, 0, err
+	}
+	return append(dst, rec.value()...), rec.version(), nil
+}
+
+// asOf returns the record as a view sees it.
+func (e *engine) asOf(s *stripe, rec record, seq uint64) (record, error) {
+	for _, st := range s.history.old[localOf(rec.id())] {
+		switch {
+		case st.seq < seq:
+			continue
+		case st.err != nil:
+			return nil, fmt.Errorf("%w: no memory was left to keep a record for this view: %v", engines.ErrFull, st.err)
+		case st.ref == 0:
+			return nil, engines.ErrNotFound
+		}
+		return e.rec(st.ref), nil
+	}
+	if rec.version() == 0 {
+		return nil, engines.ErrNotFound
+	}
+	return rec, nil
+}
+
+// Scan is engines.View.
+func (v *view) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
+	return v.e.scan(ctx, ks, from, to, v.Get, yield)
+}
+
+var errViewClosed = errors.New("view is closed")
+
+// Close is engines.View. A second Close is an error.
+func (v *view) Close() error {
+	e := v.e
+	e.viewMu.Lock()
+	defer e.viewMu.Unlock()
+	if v.shut {
+		return errViewClosed
+	}
+	v.shut = true
+	if e.views--; e.views > 0 {
+		return nil
+	}
+	for i := range e.stripes {
+		s := &e.stripes[i]
+		s.mu.Lock()
+		if !s.closed {
+			e.dropHistory(s)
+		}
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// dropHistory frees what only views could see.
+func (e *engine) dropHistory(s *stripe) {
+	s.viewSeq = 0
+	for _, states := range s.history.old {
+		for _, st := range states {
+			if st.ref != 0 {
+				e.arena.Free(st.ref, e.rec(st.ref).size())
+			}
+		}
+	}
+	for _, g := range s.history.ghosts {
+		ref := s.handles[localOf(g.id)]
+		if ref == 0 {
+			continue // listed twice
+		}
+		// One that was created again, or is about to be, is no ghost any more.
+		if r := e.rec(ref); r.version() == 0 && r.pend() == 0 {
+			e.orders[r.keyspace()].remove(e, bytes.Clone(r.key()))
+			e.forget(s, g.tag, ref)
+		}
+	}
+	s.history = stripeHistory{}
+}
