@@ -16,7 +16,7 @@ import (
 //	0      4     crc32c  CRC-32C (Castagnoli) of payload, then of header bytes 4..16, XOR EpochMask(epoch)
 //	4      3     length  payload bytes, 0 to MaxPayload
 //	7      1     kind    1 to 255; what it means is the log's affair
-//	8      7     seq     sequence number, 1 to MaxSeq
+//	8      7     seq     sequence number, 0 to MaxSeq
 //	15     1     group   bit 7: first record of a group; bits 0-6: group number modulo 128
 //	16     n     payload
 //
@@ -36,7 +36,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Header is a record without its payload.
 type Header struct {
-	Seq    uint64 // 1 to MaxSeq
+	Seq    uint64 // 0 to MaxSeq
 	Length uint32 // payload bytes
 	Kind   uint8  // not 0
 	Group  uint8  // 0 to MaxGroup
@@ -92,13 +92,13 @@ func Peek(b []byte) Header {
 
 // Parse reads the record at the start of b. The payload is part of b. ok is
 // false if b holds no whole record of this mask: it is cut off, its checksum is
-// wrong, or its kind or number is 0.
+// wrong, or its kind is 0.
 func Parse(b []byte, mask uint32) (h Header, payload []byte, ok bool) {
 	if len(b) < HeaderBytes {
 		return Header{}, nil, false
 	}
 	h = Peek(b)
-	if h.Kind == 0 || h.Seq == 0 || int(h.Length) > len(b)-HeaderBytes {
+	if h.Kind == 0 || int(h.Length) > len(b)-HeaderBytes {
 		return Header{}, nil, false
 	}
 	payload = b[HeaderBytes : HeaderBytes+int(h.Length) : HeaderBytes+int(h.Length)]

@@ -126,7 +126,7 @@ func (w *walk) parse(off int64, mask uint32) (h frame.Header, payload []byte, ok
 	}
 	h = frame.Peek(w.src.b[off:])
 	end := off + int64(frame.Size(int(h.Length)))
-	if h.Kind == 0 || h.Seq == 0 || end > w.limit {
+	if h.Kind == 0 || end > w.limit {
 		return h, nil, false, nil
 	}
 	if err = w.src.need(end); err != nil {
