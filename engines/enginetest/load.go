@@ -81,7 +81,7 @@ func (p pair) next(st step) pair {
 	case stepNative:
 		p.lease = patched([]byte(p.lease), st.renewal())
 	case stepRemove:
-		p.lease, p.index = "", ""
+		p = pair{}
 	default:
 		p.lease, p.index = string(st.leaseValue()), string(value(st.key, st.seq, st.size))
 	}
