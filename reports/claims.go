@@ -168,14 +168,16 @@ func (a aspect) verdict(r *row) verdict {
 	if c == nil {
 		return verdict{word: noClaim}
 	}
-	if r.status != statusOK {
+	// The figure comes first: the renewals of a row may have failed while its
+	// recovery was measured.
+	ns, ok := a.figure(r)
+	switch {
+	case ok:
+		return judge(ns, a.claimed(c))
+	case r.status != statusOK:
 		return verdict{word: notComparable, reason: string(r.status)}
 	}
-	ns, ok := a.figure(r)
-	if !ok {
-		return verdict{word: notComparable, reason: a.why(r)}
-	}
-	return judge(ns, a.claimed(c))
+	return verdict{word: notComparable, reason: a.why(r)}
 }
 
 // belowFloor reports whether under this durability the claimed write range

@@ -216,7 +216,7 @@ func (r *Report) claimsRange(p *claimsPanel, rows []claimsRow) (lo, hi float64) 
 		note(claimed.lo)
 		note(claimed.hi)
 		for _, measured := range row.rows {
-			if measured == nil || measured.status != statusOK {
+			if measured == nil {
 				continue
 			}
 			if e, ok := p.extent(measured); ok {
@@ -268,7 +268,7 @@ func (p *claimsPanel) drawKey(c *chart.Canvas, conditions []condition, rows []cl
 		text := cond.block.durability
 		shown := false
 		for _, row := range rows {
-			if row.rows[i] == nil || row.rows[i].status != statusOK {
+			if row.rows[i] == nil {
 				continue
 			}
 			if _, ok := p.extent(row.rows[i]); ok {
@@ -309,7 +309,7 @@ func (p *claimsPanel) drawRow(c *chart.Canvas, y float64, row claimsRow, conditi
 		}
 		e, ok := p.extent(measured)
 		switch {
-		case measured.status != statusOK:
+		case !ok && measured.status != statusOK:
 			absent = append(absent, fmt.Sprintf("%s: %s", cond.block.durability, measured.status))
 			continue
 		case !ok && p.aspect.name == recoveryAspect.name && measured.recovery.reason == "":
@@ -323,7 +323,12 @@ func (p *claimsPanel) drawRow(c *chart.Canvas, y float64, row claimsRow, conditi
 		c.Marker(style.Ink, chart.Point{X: p.x.At(e.dot), Y: at}, 3, cond.hollow)
 	}
 	if len(absent) > 0 {
-		c.Text(chart.Note, chart.Point{X: p.area.X1, Y: y - 8}, chart.Right, strings.Join(absent, ", "))
+		text := strings.Join(absent, ", ")
+		at, align := chart.Point{X: p.area.X1, Y: y - 8}, chart.Right
+		if p.x.At(p.aspect.claimed(row.claim).hi) > p.area.X1-chart.Note.Width(text)-4 {
+			at.X, align = p.area.X0+4, chart.Left // the band is where it would stand
+		}
+		c.Text(chart.Note, at, align, text)
 	}
 }
 

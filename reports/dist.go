@@ -36,11 +36,8 @@ func decodeHistogram(l result.Latency) (*hdrhistogram.Histogram, error) {
 	if err != nil {
 		return nil, fmt.Errorf("damaged histogram: %w", err)
 	}
-	if n := uint64(h.TotalCount()); n != l.Count && n+l.OutOfRange != l.Count {
+	if n := uint64(h.TotalCount()); n != l.Count {
 		return nil, fmt.Errorf("damaged histogram: it holds %d samples, the result says %d", n, l.Count)
-	}
-	if h.TotalCount() == 0 { // every sample was out of range
-		return nil, nil
 	}
 	return h, nil
 }

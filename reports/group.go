@@ -68,6 +68,10 @@ func (r *row) name() string {
 	return r.engine.Name
 }
 
+// hasFigures reports whether anything of the row was measured: its recovery may
+// be while its renewals failed.
+func (r *row) hasFigures() bool { return r.status == statusOK || len(r.recovery.firstRead) > 0 }
+
 // latency returns the merged latency of an operation, nil where there is none.
 func (r *row) latency(k opKey) *dist {
 	if o := r.ops[k]; o != nil {

@@ -217,3 +217,16 @@ func classMeaning(durability string) string {
 	}
 	return "survives a power cut once acknowledged"
 }
+
+// classInShort is classMeaning where there is little room.
+func classInShort(durability string) string {
+	switch classOf(durability) {
+	case "none":
+		return "lost with process"
+	case "process":
+		return "survives kill -9"
+	case "interval":
+		return "bounded loss"
+	}
+	return "survives power cut"
+}

@@ -66,6 +66,7 @@ func (r *Report) markdownBlock(b *bytes.Buffer, bl *block) {
 	fmt.Fprintf(b, "\n#### %s: %s\n\n%s\n\n", escape(r.blockName(bl)), classMeaning(bl.durability), escape(bl.load()))
 	full := r.comparison(bl)
 	writeMarkdownTable(b, full.only(func(c column) bool { return c.group != "resources" }))
+	b.WriteString("\n")
 	for _, row := range bl.rows {
 		for _, f := range row.flags {
 			fmt.Fprintf(b, "- **%s**: %s\n", escape(row.name()), escape(f))
@@ -74,6 +75,7 @@ func (r *Report) markdownBlock(b *bytes.Buffer, bl *block) {
 	if claims, notes := r.claimsTable(bl); claims != nil {
 		b.WriteString("\nClaimed against measured:\n\n")
 		writeMarkdownTable(b, claims)
+		b.WriteString("\n")
 		for _, n := range notes {
 			fmt.Fprintf(b, "- %s\n", escape(n))
 		}

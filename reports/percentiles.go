@@ -30,8 +30,9 @@ type percentileCurve struct {
 const (
 	firstNines  = 1.8
 	lastNines   = 1e6
-	curveSteps  = 60 // points a decade
-	panelGap    = 20.0
+	curveSteps  = 40 // points a decade
+	panelGap    = 24.0
+	narrowPanel = 180.0 // below it, texts take their short form
 	labelHeight = 11.5
 	leader      = 16.0 // from a curve's end to its label
 )
@@ -164,13 +165,14 @@ func (r *Report) drawPercentiles(c *chart.Canvas, room chart.Rect, panels []*per
 		free -= p.rail
 	}
 	width := free / float64(len(panels))
+	heads := percentileHeads(panels, width)
 	x := room.X0 + yLabels
 	for i, p := range panels {
 		p.area = chart.Rect{X0: x, X1: x + width, Y0: room.Y0 + foot, Y1: room.Y1 - head}
 		x += width + p.rail + panelGap
 		p.y = chart.Log{Lo: lo, Hi: hi, From: p.area.Y0, To: p.area.Y1}
 		p.x = chart.Log{Lo: firstNines, Hi: p.lastNines(), From: p.area.X0, To: p.area.X1}
-		r.drawPercentileFrame(c, p, i == 0)
+		r.drawPercentileFrame(c, p, heads[i], i == 0)
 		p.drawCurves(c, styles)
 		p.drawLabels(c, styles)
 	}
@@ -239,9 +241,9 @@ func (r *row) label() string {
 }
 
 // drawPercentileFrame draws everything of a panel but its engines.
-func (r *Report) drawPercentileFrame(c *chart.Canvas, p *percentilePanel, first bool) {
+func (r *Report) drawPercentileFrame(c *chart.Canvas, p *percentilePanel, head string, first bool) {
 	a := p.area
-	c.Text(chart.PanelHead, chart.Point{X: a.X0, Y: a.Y1 + 18}, chart.Left, p.head(a.X1-a.X0+p.rail))
+	c.Text(chart.PanelHead, chart.Point{X: a.X0, Y: a.Y1 + 18}, chart.Left, head)
 	c.Text(chart.Note, chart.Point{X: a.X0, Y: a.Y1 + 7}, chart.Left, p.loop(a.X1-a.X0+p.rail+panelGap-4))
 	band, claimed := r.claimBand(p)
 	if claimed {
@@ -275,7 +277,11 @@ func (r *Report) drawPercentileFrame(c *chart.Canvas, p *percentilePanel, first 
 	if floor, ok := r.floorQuantile(.5); ok {
 		y := p.y.At(float64(floor))
 		c.Line(chart.Stroke{Width: .9, Ink: chart.FloorInk, Dashes: []float64{4, 2.5}}, chart.Point{X: a.X0, Y: y}, chart.Point{X: a.X1, Y: y})
-		p.write(c, "device floor, p50 "+plotTime(float64(floor)), y-9, y+4)
+		text := "device floor, p50 " + plotTime(float64(floor))
+		if a.X1-a.X0 < narrowPanel {
+			text = "floor " + plotTime(float64(floor))
+		}
+		p.write(c, text, y-9, y+4)
 	}
 	if len(p.absent) > 0 {
 		y := a.Y1 - 9
@@ -286,13 +292,28 @@ func (r *Report) drawPercentileFrame(c *chart.Canvas, p *percentilePanel, first 
 	}
 }
 
-// head is the panel's title in as much room as it has.
-func (p *percentilePanel) head(room float64) string {
-	text := fmt.Sprintf("%s — %s", p.block.durability, classMeaning(p.block.durability))
-	if chart.PanelHead.Width(text) > room {
-		return p.block.durability
+// percentileHeads are the titles of the panels, in the longest form that all
+// of them have room for.
+func percentileHeads(panels []*percentilePanel, width float64) []string {
+	forms := []func(durability string) string{
+		func(d string) string { return d + " — " + classMeaning(d) },
+		func(d string) string { return d + " — " + classInShort(d) },
+		func(d string) string { return d },
 	}
-	return text
+	var heads []string
+	for _, form := range forms {
+		heads = heads[:0]
+		fit := true
+		for _, p := range panels {
+			head := form(p.block.durability)
+			heads = append(heads, head)
+			fit = fit && chart.PanelHead.Width(head) <= width+p.rail
+		}
+		if fit {
+			break
+		}
+	}
+	return heads
 }
 
 // loop says how the panel's load was offered, in as much room as it has.
@@ -348,11 +369,7 @@ func (p *percentilePanel) write(c *chart.Canvas, text string, ys ...float64) {
 				hit += 1000 // it would leave the panel
 			}
 			for _, curve := range p.curves {
-				for _, pt := range curve.points {
-					if box.Contains(p.place(pt)) {
-						hit++
-					}
-				}
+				hit += p.crossings(curve, box)
 			}
 			if hit < best {
 				best, at = hit, chart.Point{X: x, Y: y}
@@ -360,6 +377,22 @@ func (p *percentilePanel) write(c *chart.Canvas, text string, ys ...float64) {
 		}
 	}
 	c.Text(chart.Note, at, chart.Left, text)
+}
+
+// crossings counts how much of a curve lies in a box, in quarters of its steps:
+// where a curve is steep its points alone would jump over the box.
+func (p *percentilePanel) crossings(curve percentileCurve, box chart.Rect) int {
+	hits := 0
+	for i := 1; i < len(curve.points); i++ {
+		a, b := p.place(curve.points[i-1]), p.place(curve.points[i])
+		for part := range 4 {
+			f := float64(part) / 4
+			if box.Contains(chart.Point{X: a.X + f*(b.X-a.X), Y: a.Y + f*(b.Y-a.Y)}) {
+				hits++
+			}
+		}
+	}
+	return hits
 }
 
 func (p *percentilePanel) place(pt point) chart.Point {

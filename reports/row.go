@@ -104,6 +104,9 @@ func (r *row) settle(items []item) {
 	}
 	if r.trials > 0 || recoveryOnly && len(r.recovery.firstRead) > 0 {
 		r.status = statusOK
+		if r.recovery.reason != "" {
+			r.flags = append(r.flags, "no recovery time: "+r.recovery.reason)
+		}
 		for _, reason := range failed {
 			r.flags = append(r.flags, "a trial failed and is left out: "+reason)
 		}
@@ -122,7 +125,10 @@ func (r *row) settle(items []item) {
 	case len(skipped) > 0:
 		r.status, r.reason = statusSkipped, skipped[0]
 	default:
-		r.status, r.reason = statusMissing, "not run: the run ended before it"
+		r.status, r.reason = statusMissing, "the run ended before this cell"
+	}
+	if m, ok := median(r.recovery.firstRead); ok {
+		r.flags = append(r.flags, "recovery was measured all the same: "+duration(m))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,8 +28,27 @@ type shape struct {
 	stall, size   float64 // probability of a stall and its mean length
 }
 
+// drawn remembers what was drawn: many tests use the same runs.
+var drawn sync.Map
+
 // draw makes n samples; scale is the noise of the trial.
 func (s shape) draw(n int, seed uint64, scale float64) result.Latency {
+	type order struct {
+		s     shape
+		n     int
+		seed  uint64
+		scale float64
+	}
+	key := order{s, n, seed, scale}
+	if l, ok := drawn.Load(key); ok {
+		return l.(result.Latency)
+	}
+	l := s.sample(n, seed, scale)
+	drawn.Store(key, l)
+	return l
+}
+
+func (s shape) sample(n int, seed uint64, scale float64) result.Latency {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	h := hdrhistogram.New(1, int64(time.Minute), 3)
 	lo, hi := int64(math.MaxInt64), int64(0)

@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"orbitbench/harness/result"
 )
@@ -48,10 +49,11 @@ func (c column) name() string {
 	case c.head == "":
 		return c.group
 	}
-	return c.group + " " + c.head
+	return strings.TrimSuffix(c.group, " latency") + " " + c.head
 }
 
-// widths returns the width of each column in characters.
+// widths returns the width of each column in characters. The first column of a
+// group is widened where the group's name is longer than its columns.
 func (t *table) widths() []int {
 	w := make([]int, len(t.columns))
 	for i, c := range t.columns {
@@ -61,6 +63,14 @@ func (t *table) widths() []int {
 				w[i] = max(w[i], len(r.cells[i]))
 			}
 		}
+	}
+	for i := 0; i < len(w); {
+		end, span := i+1, w[i]
+		for ; end < len(w) && t.columns[end].group == t.columns[i].group; end++ {
+			span += columnGap + w[end]
+		}
+		w[i] += max(0, len(t.columns[i].group)-span)
+		i = end
 	}
 	return w
 }
@@ -270,7 +280,7 @@ func (r *Report) comparison(b *block) *table {
 func (r *Report) claimsTable(b *block) (*table, []string) {
 	var rows []*row
 	for _, row := range b.rows {
-		if claimFor(row.engine) != nil && row.status == statusOK {
+		if claimFor(row.engine) != nil && row.hasFigures() {
 			rows = append(rows, row)
 		}
 	}
@@ -288,7 +298,7 @@ func (r *Report) claimsTable(b *block) (*table, []string) {
 			notes = append(notes, a.name+" not comparable: "+why)
 			continue
 		}
-		t.columns = append(t.columns, column{a.name + ", " + a.central, "claimed", false, 90 - i}, column{a.name + ", " + a.central, "verdict", true, 90 - i})
+		t.columns = append(t.columns, column{a.name + " " + a.central, "claimed", false, 90 - i}, column{a.name + " " + a.central, "verdict", true, 90 - i})
 		for j, row := range rows {
 			c, v := claimFor(row.engine), a.verdict(row)
 			text := v.String()

@@ -84,7 +84,7 @@ func (t *textWriter) line(s style, text string) {
 func (t *textWriter) paragraph(head, text string, s style) {
 	indent := strings.Repeat(" ", len(head))
 	line, empty := head, true
-	for _, word := range strings.Fields(text) {
+	for _, word := range wrapWords(text) {
 		if !empty && len(line)+1+len(word) > t.width {
 			t.line(s, line)
 			line, empty = indent, true
@@ -95,6 +95,29 @@ func (t *textWriter) paragraph(head, text string, s style) {
 		line, empty = line+word, false
 	}
 	t.line(s, line)
+}
+
+// wrapWords splits text where a line may break: between words, but not between
+// a number and its unit.
+func wrapWords(text string) []string {
+	var words []string
+	for _, w := range strings.Fields(text) {
+		if n := len(words); n > 0 && strings.Contains("0123456789", words[n-1][len(words[n-1])-1:]) && isUnit(w) {
+			words[n-1] += " " + w
+			continue
+		}
+		words = append(words, w)
+	}
+	return words
+}
+
+func isUnit(word string) bool {
+	word = strings.TrimRight(word, ",.;:)")
+	switch word {
+	case "k", "M", "G", "k/s", "M/s", "KiB", "MiB", "x":
+		return true
+	}
+	return slices.ContainsFunc(slices.Concat(timeUnits, byteUnits), func(u unit) bool { return u.name == word })
 }
 
 // title names the run and stamps a preview.

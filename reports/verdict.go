@@ -18,9 +18,6 @@ const minToRank = 1000
 // renewals among those that kept the offered rate, or why there is none.
 func (r *Report) Verdict() string {
 	var parts []string
-	if loss := r.DataLoss(); len(loss) > 0 {
-		parts = append(parts, "DATA LOSS: "+strings.Join(loss, "; "))
-	}
 	for _, b := range r.blocks {
 		if b.params == nil && !slices.ContainsFunc(b.rows, func(row *row) bool { return row.planned > 0 }) {
 			continue // recoveries alone, or nothing planned: no renewal to rank
@@ -33,6 +30,9 @@ func (r *Report) Verdict() string {
 	text := strings.Join(parts, ". ") + "."
 	if r.Run.Preview {
 		text = "PREVIEW: " + text
+	}
+	if loss := r.DataLoss(); len(loss) > 0 {
+		text = "DATA LOSS: " + strings.Join(loss, "; ") + ". " + text
 	}
 	return text
 }
@@ -77,6 +77,29 @@ func (b *block) verdict() string {
 	if len(rows) == 0 {
 		return b.nobody()
 	}
+	return b.winner(rows) + b.condition(rows[0]) + b.excluded()
+}
+
+// excluded names the engines whose figures may not win, and why.
+func (b *block) excluded() string {
+	var parts []string
+	for _, r := range b.rows {
+		switch {
+		case r.status != statusOK || r.engine.Role == "baseline":
+		case len(r.losses) > 0:
+			parts = append(parts, r.name()+" is disqualified for losing data")
+		case r.missedRate():
+			parts = append(parts, r.name()+" missed the offered rate")
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "; " + list(parts)
+}
+
+// winner is the outcome among the ranked rows, of which there is one at least.
+func (b *block) winner(rows []*row) string {
 	best := rows[0]
 	figure := func(r *row) string {
 		ns, _ := r.latency(opWrite).quantile(0.99)
@@ -98,10 +121,10 @@ func (b *block) verdict() string {
 		if len(rows) > 1 {
 			text += ", then " + figure(rows[1])
 		}
-		return text + b.condition(best)
+		return text
 	}
 	if len(rows) == 1 {
-		return fmt.Sprintf("%s is the only engine that can be ranked, p99 of renewals %s%s", best.name(), p99Range(best), b.condition(best))
+		return fmt.Sprintf("%s is the only engine that can be ranked, p99 of renewals %s", best.name(), p99Range(best))
 	}
 	tied := overlapping(rows)
 	if len(tied) > 1 {
@@ -109,12 +132,12 @@ func (b *block) verdict() string {
 		for _, r := range tied {
 			names = append(names, r.name()+" "+p99Range(r))
 		}
-		return "no single winner; the p99 of renewals overlaps between trials of " + list(names) + b.condition(best)
+		return "no single winner; the p99 of renewals overlaps between trials of " + list(names)
 	}
 	next, _ := rows[1].latency(opWrite).quantile(0.99)
 	own, _ := best.latency(opWrite).quantile(0.99)
-	return fmt.Sprintf("%s wins with the lowest p99 of renewals, %s, %s below %s%s",
-		best.name(), p99Range(best), factor(float64(next)/float64(own)), figure(rows[1]), b.condition(best))
+	return fmt.Sprintf("%s wins with the lowest p99 of renewals, %s, %s below %s",
+		best.name(), p99Range(best), factor(float64(next)/float64(own)), figure(rows[1]))
 }
 
 // overlapping returns the rows whose range of p99 over the trials meets that
