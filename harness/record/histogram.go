@@ -5,6 +5,8 @@ import (
 	"math/bits"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"orbitbench/harness/offheap"
 )
 
 // The range and the resolution of every histogram of a result.
@@ -48,7 +50,7 @@ type counts struct {
 	bucket     []uint32 // nil until the first value, then of length buckets
 	outOfRange uint64
 	wraps      map[int]uint64 // times that a bucket's 32 bits ran over; nil in all but very long phases
-	memory     *memory        // where bucket comes from; nil for the Go heap
+	memory     *offheap.Arena // where bucket comes from; nil for the Go heap
 }
 
 // record counts v and returns its bucket.
@@ -74,7 +76,7 @@ func (c *counts) outlier(v int64, i uint) uint {
 		return i
 	}
 	if c.memory != nil {
-		c.bucket = c.memory.take(buckets)
+		c.bucket = offheap.Take[uint32](c.memory, buckets)
 	} else {
 		c.bucket = make([]uint32, buckets)
 	}

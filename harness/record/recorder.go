@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 
+	"orbitbench/harness/offheap"
 	"orbitbench/harness/result"
 )
 
@@ -33,7 +34,7 @@ func (o Outcome) String() string {
 // Set holds what the workers of one phase record.
 type Set struct {
 	ops       []string
-	memory    memory
+	memory    offheap.Arena
 	series    *series
 	recorders []*Recorder
 }
@@ -55,11 +56,11 @@ func (s *Set) Recorder(worker int) *Recorder { return s.recorders[worker] }
 func (s *Set) Histogram() *Histogram { return &Histogram{counts{memory: &s.memory}} }
 
 // ResidentBytes is the physical memory that the counts take outside the Go heap.
-func (s *Set) ResidentBytes() uint64 { return s.memory.resident() }
+func (s *Set) ResidentBytes() uint64 { return s.memory.Resident() }
 
 // Release gives the counts' memory back. The Set and its recorders must not be used any more.
 func (s *Set) Release() {
-	s.memory.release()
+	s.memory.Release()
 	s.recorders = nil
 }
 

@@ -3,10 +3,11 @@ package record
 import (
 	"sync"
 
+	"orbitbench/harness/offheap"
 	"orbitbench/harness/result"
 )
 
-// A coarse histogram has a bucket for each coarseWidth of a fine one: values
+// A coarse histogram has a bucket for each eight fine ones: values
 // within 0.8%, an eighth of the memory. Seconds are counted in these.
 const (
 	coarseShift   = 3
@@ -20,8 +21,8 @@ type coarse struct {
 	low, high uint32
 }
 
-func newCoarse(ops int, m *memory) []coarse {
-	all := m.take(ops * coarseBuckets)
+func newCoarse(ops int, m *offheap.Arena) []coarse {
+	all := offheap.Take[uint32](m, ops*coarseBuckets)
 	list := make([]coarse, ops)
 	for i := range list {
 		list[i] = coarse{bucket: all[i*coarseBuckets : (i+1)*coarseBuckets : (i+1)*coarseBuckets], low: coarseBuckets}
@@ -83,7 +84,7 @@ func rank(p float64, n uint64) uint64 {
 // series collects the seconds of a phase from all workers.
 type series struct {
 	ops     int
-	memory  *memory
+	memory  *offheap.Arena
 	mu      sync.Mutex
 	seconds [][]coarse // by second and operation; guarded by mu
 }

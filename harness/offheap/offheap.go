@@ -1,4 +1,7 @@
-package record
+// Package offheap hands out memory that the garbage collector neither scans
+// nor counts: the tables of the harness would otherwise change how often the
+// collector of the process under test runs.
+package offheap
 
 import (
 	"os"
@@ -8,29 +11,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memory hands out zeroed arrays that live outside the Go heap until release.
-// Pages that were never written take no physical memory.
-type memory struct {
+// Arena owns mappings of anonymous memory until Release. Pages that were never
+// written take no physical memory. It is safe for concurrent use.
+type Arena struct {
 	mu       sync.Mutex
 	mappings [][]byte // guarded by mu
 }
 
-// take returns n zeroes. Where the kernel refuses a mapping they come from the
+// Number is what an array can hold: nothing that the collector must follow.
+type Number interface{ ~uint8 | ~uint32 | ~uint64 }
+
+// Take returns n zeroes. Where the kernel refuses a mapping they come from the
 // Go heap: the figures are the same, the collector's pace is not.
-func (m *memory) take(n int) []uint32 {
-	size := n * int(unsafe.Sizeof(uint32(0)))
+func Take[T Number](m *Arena, n int) []T {
+	if n == 0 {
+		return nil
+	}
+	var zero T
+	size := n * int(unsafe.Sizeof(zero))
 	raw, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 	if err != nil {
-		return make([]uint32, n)
+		return make([]T, n)
 	}
 	m.mu.Lock()
 	m.mappings = append(m.mappings, raw)
 	m.mu.Unlock()
-	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(raw))), n)
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(raw))), n)
 }
 
-// resident is how many bytes of the mappings take physical memory.
-func (m *memory) resident() uint64 {
+// Resident is how many bytes of the mappings take physical memory.
+func (m *Arena) Resident() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	page := os.Getpagesize()
@@ -47,8 +57,8 @@ func (m *memory) resident() uint64 {
 	return pages * uint64(page)
 }
 
-// release unmaps everything; arrays of m must not be used any more.
-func (m *memory) release() {
+// Release unmaps everything; arrays of m must not be used any more.
+func (m *Arena) Release() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, raw := range m.mappings {
