@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"orbitbench/engines"
+	"orbitbench/engines/batched"
 	"orbitbench/engines/bbolt"
 	"orbitbench/engines/memory"
 	"orbitbench/engines/noop"
@@ -18,6 +19,8 @@ func Drivers() []engines.Driver {
 	return []engines.Driver{
 		pebble.Driver{},
 		bbolt.Driver{},
+		batched.New(pebble.Driver{}),
+		batched.New(bbolt.Driver{}),
 		memory.Driver{},
 		noop.Driver{},
 	}

@@ -266,7 +266,9 @@ func TestCloseWaitsForCommits(t *testing.T) {
 	<-g.entered
 	go func() { closed <- e.Close() }()
 	require.Eventually(t, func() bool {
-		return errors.Is(e.Apply(background, put("late", "")), engines.ErrClosed)
+		ctx, cancel := context.WithTimeout(background, time.Millisecond) // it queues until Close has begun
+		defer cancel()
+		return errors.Is(e.Apply(ctx, put("late", "")), engines.ErrClosed)
 	}, time.Minute, time.Millisecond)
 	select {
 	case err := <-closed:

@@ -114,7 +114,7 @@ func (p *plan) addGrid(o Options) {
 			for _, w := range o.Writers {
 				p.addReference(renewKind, dur, w, n)
 				for _, d := range o.Drivers {
-					if o.wants(d.Info(), func(engines.Info) bool { return true }) {
+					if o.wants(d.Info(), func(i engines.Info) bool { return !i.Optional }) {
 						p.addRenew(d.Info(), dur, w, n)
 					}
 				}

@@ -117,11 +117,12 @@ func (c Catalog) preset(name string) (Preset, error) {
 }
 
 // defaultEngines are all that take part in a comparison by themselves:
-// candidates, yardsticks and the reference model, but not a floor such as noop.
+// candidates, yardsticks and the reference model, but not a floor such as noop
+// and no engine that is optional.
 func (c Catalog) defaultEngines() []string {
 	var names []string
 	for _, d := range c.Drivers {
-		if info := d.Info(); info.Role != engines.Baseline || info.Name == "memory" {
+		if info := d.Info(); !info.Optional && (info.Role != engines.Baseline || info.Name == "memory") {
 			names = append(names, info.Name)
 		}
 	}
