@@ -35,7 +35,7 @@ type slowDriver struct {
 }
 
 func (d slowDriver) Info() engines.Info {
-	return engines.Info{Name: d.name, Role: d.role, Classes: []engines.Class{engines.Process, engines.Sync},
+	return engines.Info{Name: d.name, Role: d.role, Module: "orbitbench", Classes: []engines.Class{engines.Process, engines.Sync},
 		WhyNot: map[engines.Class]string{engines.Interval: "it has no clock"}}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"orbitbench/engines"
+	"orbitbench/harness/record"
 )
 
 // worker does one operation after the other. It is for one goroutine.
@@ -60,18 +61,11 @@ type tally struct {
 	err       error
 }
 
-// The range of the histograms, ns, and their precision: 3 digits show a ratio of 1.05.
-const (
-	lowestNs          = 1
-	highestNs         = int64(time.Minute)
-	significantDigits = 3
-)
-
 // run runs the loop once. Its errors are those of the workers and ctx.Err().
 func (l *loop) run(ctx context.Context) (sample, error) {
 	tallies := make([]tally, len(l.workers))
 	for i := range tallies {
-		tallies[i].h = hdrhistogram.New(lowestNs, highestNs, significantDigits)
+		tallies[i].h = record.NewHistogram() // whole before the slice begins
 	}
 	var stop atomic.Bool
 	defer context.AfterFunc(ctx, func() { stop.Store(true) })()

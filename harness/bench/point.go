@@ -66,6 +66,7 @@ func mapPoint(actors int) point    { return point{kind: mapKind, actors: actors}
 type plan struct {
 	points []point
 	notes  []string
+	zipf   bool // writers may meet on hot actors, so that lost races are a figure
 }
 
 func (p *plan) add(pt point) {
@@ -89,7 +90,7 @@ func (p *plan) note(format string, args ...any) {
 
 // makePlan expands o, whose defaults are filled in.
 func makePlan(o Options) *plan {
-	p := &plan{}
+	p := &plan{zipf: o.ZipfS != 0}
 	if o.grid() {
 		p.addGrid(o)
 		return p
@@ -183,5 +184,10 @@ func (o Options) wants(info engines.Info, compares func(engines.Info) bool) bool
 	return false
 }
 
-func candidate(i engines.Info) bool { return i.Role == engines.Candidate }
-func batching(i engines.Info) bool  { return strings.HasSuffix(i.Name, "+batch") }
+// judged reports whether the targets are for the engine: they are for those that
+// are written here, except the copy-on-write tree, which has targets of its own.
+func judged(i engines.Info) bool {
+	return i.Role == engines.Candidate && i.Module == "orbitbench" && i.Name != "cowbtree"
+}
+
+func batching(i engines.Info) bool { return strings.HasSuffix(i.Name, "+batch") }

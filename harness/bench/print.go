@@ -43,14 +43,15 @@ func cpuLine() string {
 func printRound(w io.Writer, p *plan, r round) error {
 	var errs []error
 	for _, pt := range p.points {
-		_, err := fmt.Fprintln(w, benchLine(pt, r))
+		_, err := fmt.Fprintln(w, benchLine(pt, r, p.zipf))
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
 // benchLine is the line of one point: name, operations, and figures with units.
-func benchLine(p point, r round) string {
+// races adds the share of renewals that lost to another writer.
+func benchLine(p point, r round, races bool) string {
 	s := r[p]
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\t%d\t%s ns/op\t%s p50-ns\t%s p99-ns", p.name(), s.ops, figure(s.nsPerOp), figure(s.p50), figure(s.p99))
@@ -65,7 +66,10 @@ func benchLine(p point, r round) string {
 			ratio("x-ideal", shareOfIdeal)
 		}
 		ratio("x-pebble", speedOver("pebble"))
-		fmt.Fprintf(&b, "\t%s flushes/op\t%s log-B/op\t%s conflicts/op", figure(s.flushes), figure(s.logBytes), figure(s.conflicts))
+		fmt.Fprintf(&b, "\t%s flushes/op\t%s log-B/op", figure(s.flushes), figure(s.logBytes))
+		if races {
+			fmt.Fprintf(&b, "\t%s conflicts/op", figure(s.conflicts))
+		}
 	}
 	fmt.Fprintf(&b, "\t%s B/op\t%s allocs/op", figure(s.bytes), figure(s.allocs))
 	return b.String()

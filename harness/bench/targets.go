@@ -32,7 +32,7 @@ type targetRow struct {
 	criteria []criterion
 }
 
-// criterion is one demand on a point of a candidate (or of the harness).
+// criterion is one demand on a point of an engine that is judged (or of the harness).
 type criterion struct {
 	text   string
 	atMost bool // else at least
@@ -50,7 +50,7 @@ func fixed(bound float64) func(point, sample) float64 {
 }
 
 func named(names ...string) func(engines.Info) bool {
-	return func(i engines.Info) bool { return candidate(i) || slices.Contains(names, i.Name) }
+	return func(i engines.Info) bool { return judged(i) || slices.Contains(names, i.Name) }
 }
 
 // Nanoseconds in a target hold on the machine where it was set; the gate is the
@@ -84,16 +84,16 @@ var targetRows = []targetRow{
 		criteria: []criterion{
 			{text: "throughput / pebble", target: fixed(4.5), value: speedOver("pebble")},
 		}},
-	{id: "P5", kind: renewKind, dur: defaultSync, workers: []int{1, 8, 64}, sizes: []int{smallStore}, compares: candidate,
+	{id: "P5", kind: renewKind, dur: defaultSync, workers: []int{1, 8, 64}, sizes: []int{smallStore}, compares: judged,
 		criteria: []criterion{
 			{text: "flushes by commit, times writers", atMost: true, target: fixed(1.1), value: flushesTimesWriters},
 		}},
-	{id: "P6", kind: renewKind, dur: onProcess, workers: []int{1}, sizes: []int{smallStore, largeStore}, compares: candidate,
+	{id: "P6", kind: renewKind, dur: onProcess, workers: []int{1}, sizes: []int{smallStore, largeStore}, compares: judged,
 		criteria: []criterion{
 			{text: "time / sharded map", atMost: true, target: renewalBound, value: timeOverMap},
 			{text: "allocations by renewal", atMost: true, target: fixed(0.005), value: allocations},
 		}},
-	{id: "P9", kind: getKind, dur: onProcess, workers: []int{1, 2}, sizes: []int{smallStore, largeStore}, compares: candidate,
+	{id: "P9", kind: getKind, dur: onProcess, workers: []int{1, 2}, sizes: []int{smallStore, largeStore}, compares: judged,
 		criteria: []criterion{
 			{text: "time / sharded map", atMost: true, target: readBound, value: timeOverMap, applies: oneWorker},
 			{text: "two threads / one", target: fixed(1.6), value: speedOfTwo, applies: twoWorkers},
@@ -202,7 +202,7 @@ func (row targetRow) subjects(o Options, rounds []round) []point {
 		if p.kind != row.kind || p.dur != row.dur || !slices.Contains(row.workers, p.workers) {
 			continue
 		}
-		if p.kind == harnessKind || o.isCandidate(p.engine) {
+		if p.kind == harnessKind || o.isJudged(p.engine) {
 			out = append(out, p)
 		}
 	}
@@ -210,9 +210,9 @@ func (row targetRow) subjects(o Options, rounds []round) []point {
 	return out
 }
 
-func (o Options) isCandidate(name string) bool {
+func (o Options) isJudged(name string) bool {
 	return slices.ContainsFunc(o.Drivers, func(d engines.Driver) bool {
-		return d.Info().Name == name && candidate(d.Info())
+		return d.Info().Name == name && judged(d.Info())
 	})
 }
 

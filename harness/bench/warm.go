@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"orbitbench/engines"
 )
 
 // The bounds of a warm-up.
@@ -22,7 +20,7 @@ const (
 // recycles reports whether the engine is known to write faster once it reuses
 // the files of its log.
 func (c *competitor) recycles() bool {
-	return strings.HasPrefix(c.name, "pebble") || c.info.Role == engines.Candidate
+	return strings.HasPrefix(c.name, "pebble") || judged(c.info)
 }
 
 // warm rewrites the records once, and where the engine recycles its log until

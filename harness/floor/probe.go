@@ -5,8 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
+	"orbitbench/harness/record"
 	"orbitbench/harness/result"
 )
 
@@ -40,7 +39,7 @@ func measure(ctx context.Context, w *Writer, d time.Duration) (result.Latency, e
 			return result.Latency{}, err
 		}
 	}
-	h := hdrhistogram.New(lowestNs, highestNs, significantDigits)
+	h := record.NewHistogram()
 	var outOfRange uint64
 	begin := time.Now()
 	for last := time.Duration(0); last < d || h.TotalCount() == 0; {
@@ -56,31 +55,5 @@ func measure(ctx context.Context, w *Writer, d time.Duration) (result.Latency, e
 		}
 		last = now
 	}
-	return toLatency(h, outOfRange)
-}
-
-// The range and precision of a probe's histogram.
-const (
-	lowestNs          = 1
-	highestNs         = int64(time.Minute)
-	significantDigits = 3
-)
-
-func toLatency(h *hdrhistogram.Histogram, outOfRange uint64) (result.Latency, error) {
-	encoded, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
-	if err != nil {
-		return result.Latency{}, err
-	}
-	return result.Latency{
-		Count:      uint64(h.TotalCount()),
-		OutOfRange: outOfRange,
-		MinNs:      h.Min(),
-		P50Ns:      h.ValueAtQuantile(50),
-		P90Ns:      h.ValueAtQuantile(90),
-		P99Ns:      h.ValueAtQuantile(99),
-		P999Ns:     h.ValueAtQuantile(99.9),
-		P9999Ns:    h.ValueAtQuantile(99.99),
-		MaxNs:      h.Max(),
-		Histogram:  string(encoded),
-	}, nil
+	return record.ToLatency(h, outOfRange)
 }
