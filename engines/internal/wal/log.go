@@ -32,6 +32,8 @@ type Log struct {
 	group  uint8 // of the next record
 	first  bool  // the next record is the first of its group
 
+	anchored *segment // the active segment, once its first record is durable
+
 	sealed   []*segment // oldest first
 	free     []*segment // dropped, for reuse
 	nextFile uint64     // number of the next new file
@@ -222,7 +224,7 @@ func (l *Log) DropBefore(lsn LSN) error {
 		l.mu.Unlock()
 		return err
 	}
-	if err := l.markStartLocked(lsn); err != nil {
+	if err := l.anchorLocked(lsn); err != nil {
 		l.mu.Unlock()
 		return err
 	}
@@ -257,34 +259,44 @@ func (l *Log) DropBefore(lsn LSN) error {
 	return nil
 }
 
-// markStartLocked writes a mark into an active segment that holds nothing, if
-// a segment before it is about to be dropped: the log must tell its next number by
-// itself. It may let go of the lock.
-func (l *Log) markStartLocked(lsn LSN) error {
-	if l.pos != dataStart || len(l.sealed) == 0 || l.sealed[0].last >= lsn {
+// anchorLocked makes sure, before segments up to lsn are dropped, that the active
+// segment tells its first number durably: by its first record, or by a mark if it has none.
+// Else a crash could leave a log that starts with dropped segments. It may let
+// go of the lock.
+func (l *Log) anchorLocked(lsn LSN) error {
+	if len(l.sealed) == 0 || l.sealed[0].last >= lsn || l.anchored == l.active {
 		return nil
 	}
+	active := l.active
 	if l.mapped {
-		l.markLocked(LSN(l.durable.Load()))
-		if !l.filer.sync {
-			return nil
+		if l.pos == dataStart {
+			l.markLocked(LSN(l.durable.Load()))
 		}
-		if err := l.active.file.Sync(); err != nil {
-			l.fail(err)
+		if l.filer.sync {
+			if err := active.file.Sync(); err != nil {
+				l.fail(err)
+			}
 		}
+		l.anchored = active
 		return l.usableLocked()
 	}
 	for l.commit.busy {
 		l.room.Wait()
-		if err := l.usableLocked(); err != nil || l.pos != dataStart {
+		if err := l.usableLocked(); err != nil {
 			return err
 		}
 	}
-	n := putInternal(l.commit.reserveSeal(), kindMark, l.next-1, l.group, l.first, l.durable.Load(), l.active.mask)
-	l.advanceLocked(n)
-	l.commit.busy = true
-	l.flushLocked()
-	l.mu.Lock()
+	if l.active == active && l.pos == dataStart {
+		n := putInternal(l.commit.reserveSeal(), kindMark, l.next-1, l.group, l.first, l.durable.Load(), l.active.mask)
+		l.advanceLocked(n)
+	}
+	active = l.active
+	if l.commit.pending.Load() > 0 {
+		l.commit.busy = true
+		l.flushLocked()
+		l.mu.Lock()
+	}
+	l.anchored = active
 	return l.usableLocked()
 }
 

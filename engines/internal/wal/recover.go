@@ -88,7 +88,7 @@ func (r *recovery) loadHeader(f *found) (err error) {
 		return err
 	}
 	block := make([]byte, min(f.size, 2*vfs.BlockBytes))
-	if _, err := file.ReadAt(block, 0); err != nil {
+	if err := readFull(file, block, 0); err != nil {
 		return err
 	}
 	if allZero(block[:min(len(block), headerBytes)]) {
@@ -101,13 +101,39 @@ func (r *recovery) loadHeader(f *found) (err error) {
 	if f.size != f.head.size {
 		return &engines.CorruptError{File: f.name, Offset: min(f.size, f.head.size), Reason: fmt.Sprintf("segment file has %d bytes, its header says %d", f.size, f.head.size)}
 	}
-	if h, _, ok := frame.Parse(block[dataStart:], frame.EpochMask(f.head.epoch)); ok {
+	return f.peek(file, block[dataStart:])
+}
+
+// peek looks at the first record, of which b holds the start.
+func (f *found) peek(file vfs.File, b []byte) error {
+	if h := frame.Peek(b); frame.Size(int(h.Length)) > len(b) {
+		if int64(frame.Size(int(h.Length))) > f.size-dataStart {
+			return nil
+		}
+		b = make([]byte, frame.Size(int(h.Length)))
+		if err := readFull(file, b, dataStart); err != nil {
+			return err
+		}
+	}
+	if h, _, ok := frame.Parse(b, frame.EpochMask(f.head.epoch)); ok {
 		f.peeked, f.first = true, LSN(h.Seq)
 		if h.Kind >= KindReserved {
 			f.first++
 		}
 	}
 	return nil
+}
+
+// readFull reads all of b, which lies within the file.
+func readFull(file vfs.File, b []byte, off int64) error {
+	if len(b) == 0 {
+		return nil
+	}
+	n, err := file.ReadAt(b, off)
+	if n == len(b) {
+		return nil
+	}
+	return err
 }
 
 // skip leaves out the segments that hold no record above from: those before one
@@ -142,7 +168,7 @@ func (r *recovery) run(ctx context.Context) error {
 		}
 		r.apply = apply
 		r.info = ReplayInfo{Files: r.info.Files}
-		for _, f := range r.used {
+		for _, f := range r.used[:len(r.used)-len(r.late)] {
 			f.walk = nil
 		}
 	}
@@ -158,11 +184,17 @@ func (r *recovery) closedClean() bool {
 
 // read walks the used segments, on several goroutines if that is asked for.
 func (r *recovery) read(ctx context.Context) error {
-	if len(r.used) == 0 {
+	var list []*found // those not read yet
+	for _, f := range r.used {
+		if f.walk == nil {
+			list = append(list, f)
+		}
+	}
+	if len(list) == 0 {
 		return nil
 	}
 	var turn atomic.Int64
-	workers := min(r.workers, len(r.used))
+	workers := min(r.workers, len(list))
 	errs := make([]error, workers)
 	var stop atomic.Bool
 	var wg sync.WaitGroup
@@ -171,16 +203,16 @@ func (r *recovery) read(ctx context.Context) error {
 			var buf []byte
 			for !stop.Load() {
 				i := int(turn.Add(1) - 1)
-				if i >= len(r.used) {
+				if i >= len(list) {
 					return
 				}
-				f := r.used[i]
+				f := list[i]
 				if int64(cap(buf)) < f.size {
 					buf = vfs.AlignedBuffer(int(f.size))
 				}
 				var before *found
 				if workers == 1 && i > 0 {
-					before = r.used[i-1]
+					before = list[i-1]
 				}
 				if errs[w] = r.readSegment(ctx, w, f, before, buf[:f.size]); errs[w] != nil {
 					stop.Store(true)
@@ -195,14 +227,14 @@ func (r *recovery) read(ctx context.Context) error {
 		return err
 	}
 	// Later segments are looked at for what they prove, and not applied.
-	for i, f := range r.used {
+	for _, f := range list {
 		if f.walk == nil {
 			apply := r.apply
 			r.apply = nil
 			err := r.readSegment(ctx, 0, f, nil, vfs.AlignedBuffer(int(f.size)))
 			r.apply = apply
 			if err != nil {
-				return fmt.Errorf("behind the end of %s: %w", r.used[i-1].name, err)
+				return err
 			}
 		}
 	}
