@@ -131,11 +131,11 @@ func checkReadersSeeWhole(s *store) {
 func (s *store) readSequence(g getter, n name) (uint64, error) {
 	v, _, err := g.Get(s.ctx, n.ks, []byte(n.key), nil)
 	if err != nil {
-		return 0, fmt.Errorf("Get %v: %w", n, err)
+		return 0, fmt.Errorf("read %v: %w", n, err)
 	}
 	seq, err := sequence(n.key, v)
 	if err != nil {
-		return 0, fmt.Errorf("Get %v: %w", n, err)
+		return 0, fmt.Errorf("read %v: %w", n, err)
 	}
 	return seq, nil
 }
@@ -183,7 +183,7 @@ func checkTransfers(s *store) {
 func (s *store) balance(g getter, n name) (units int, v engines.Version, err error) {
 	raw, v, err := g.Get(s.ctx, n.ks, []byte(n.key), nil)
 	if err != nil {
-		return 0, 0, fmt.Errorf("Get %v: %w", n, err)
+		return 0, 0, fmt.Errorf("read %v: %w", n, err)
 	}
 	if _, err := fmt.Sscan(string(raw), &units); err != nil {
 		return 0, 0, fmt.Errorf("%v holds %q: %w", n, raw, err)

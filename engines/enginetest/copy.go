@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -82,7 +83,11 @@ func checkSnapshotEquals(s *store) {
 type pairs struct {
 	records []name
 	acked   chan uint64 // holds the last acknowledged number
+	traces  bool        // each commit leaves a record of its own too
 }
+
+// trace names the record that commit n leaves.
+func trace(n uint64) name { return name{engines.Snapshots, fmt.Sprintf("trace-%08d", n)} }
 
 func newPairs() *pairs {
 	p := &pairs{
@@ -99,6 +104,9 @@ func (p *pairs) write(s *store) bool {
 	var b engines.Batch
 	for _, r := range p.records {
 		b.Put(r.ks, []byte(r.key), value(r.key, n, 300))
+	}
+	if p.traces {
+		b.Put(trace(n).ks, []byte(trace(n).key), []byte("x"))
 	}
 	err := s.e.Apply(s.ctx, &b)
 	if err != nil {
@@ -166,9 +174,10 @@ func checkSnapshotUnderLoad(s *store) {
 	p.judge(s, "the store", s.e, p.last())
 }
 
-// checkCheckpointUnderLoad checkpoints without pause while writers write, and
-// looks at everything that was acknowledged: while it runs, after it, and
-// after a reopen.
+// checkCheckpointUnderLoad checkpoints while others write and read, and looks
+// at everything that was acknowledged: while it runs, after it, and after a
+// reopen. Each commit also leaves a record of its own, which no later commit
+// would cover up if a checkpoint lost it.
 func checkCheckpointUnderLoad(s *store) {
 	cp, ok := s.start().(engines.Checkpointer)
 	if !ok {
@@ -177,24 +186,30 @@ func checkCheckpointUnderLoad(s *store) {
 	s.fillPattern()
 	want := s.dump(s.e)
 	p := newPairs()
-	if err := cp.Checkpoint(s.ctx); err != nil {
+	p.traces = true
+	if err := cp.Checkpoint(s.ctx); err != nil || !p.write(s) {
 		s.Fatalf("Checkpoint: %v", err)
 	}
-	checkpoint := func(_, _ int) bool {
-		if err := cp.Checkpoint(s.ctx); err != nil {
-			s.Errorf("Checkpoint: %v", err)
+	work := func(w, _ int) bool {
+		if w < 2 {
+			return p.write(s)
+		}
+		least := p.last()
+		n, err := s.readSequence(s.e, p.records[0])
+		if err != nil || n < least {
+			s.Errorf("while a checkpoint runs: %d is read (%v), %d was acknowledged", n, err, least)
 			return false
 		}
 		return true
 	}
-	s.during(1, checkpoint, func() {
-		for range s.count(1200) {
-			if !p.write(s) {
-				return
+	s.during(3, work, func() {
+		for range s.count(80) {
+			if err := cp.Checkpoint(s.ctx); err != nil {
+				s.Fatalf("Checkpoint: %v", err)
 			}
-			p.judge(s, "the store", s.e, p.last())
 		}
 	})
+	p.judge(s, "the store", s.e, p.last())
 	if err := cp.Checkpoint(s.cancelled()); !isCancelled(err) {
 		s.Errorf("Checkpoint with a cancelled context: %v, want context.Canceled", err)
 	}
@@ -204,6 +219,13 @@ func checkCheckpointUnderLoad(s *store) {
 		got := s.dump(s.e)
 		for _, r := range p.records {
 			delete(got, r)
+		}
+		for n := range p.last() {
+			if _, ok := got[trace(n+1)]; !ok {
+				s.Errorf("the reopened store lacks a record of commit %d of %d", n+1, p.last())
+				break
+			}
+			delete(got, trace(n+1))
 		}
 		s.sameState("records that were not touched", got, want)
 	}

@@ -17,7 +17,7 @@ var limitChecks = []named{
 // checkLimitsAccepted stores what the contract says every engine takes: the
 // longest key, the longest value, the most operations, the most bytes.
 func checkLimitsAccepted(s *store) {
-	e := s.start()
+	s.start()
 	longKey := bytes.Repeat([]byte{0xab}, engines.MaxKeyBytes)
 	large := value("large", 1, engines.MaxValueBytes)
 	s.put(engines.Snapshots, string(longKey), string(large))
@@ -60,7 +60,6 @@ func checkLimitsAccepted(s *store) {
 		s.reopen()
 		look()
 	}
-	e = s.e
 	s.apply(func(b *engines.Batch) {
 		for i := range all.Ops {
 			if op := &all.Ops[i]; s.mayDelete(op.Keyspace) {
@@ -68,7 +67,7 @@ func checkLimitsAccepted(s *store) {
 			}
 		}
 	})
-	if got := s.scan(e, engines.Nodes, nil, nil); len(got) != 0 {
+	if got := s.scan(s.e, engines.Nodes, nil, nil); len(got) != 0 {
 		s.Errorf("after a batch of deletes %d records are left, want none", len(got))
 	}
 }

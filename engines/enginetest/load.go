@@ -18,6 +18,12 @@ type loadSpec struct {
 	Seed    uint64 `json:"seed"`
 	Round   uint64 `json:"round"`
 	Writers int    `json:"writers"`
+	// Checkpoints: writer 0 takes one now and then. Not in every round, because
+	// a checkpoint makes durable what a broken log would lose.
+	Checkpoints bool `json:"checkpoints"`
+	// Pause of a writer after each commit: a load that must last for a while
+	// need not fill it.
+	Pause time.Duration `json:"pause"`
 }
 
 // actorsPerWriter is the number of keys of one writer.
@@ -144,7 +150,10 @@ func (l loadSpec) write(e engines.Engine, writer int, states map[string]pair, sa
 		if err := say("A %d %d %d %d %d\n", writer, st.seq, p.leaseV, p.indexV, time.Now().UnixNano()); err != nil {
 			return err
 		}
-		if canCheckpoint && writer == 0 && i%40 == 0 {
+		if l.Pause > 0 {
+			time.Sleep(l.Pause)
+		}
+		if canCheckpoint && l.Checkpoints && writer == 0 && i%40 == 0 {
 			if err := checkpointer.Checkpoint(ctx); err != nil {
 				return fmt.Errorf("checkpoint: %w", err)
 			}

@@ -119,7 +119,8 @@ func (s *store) child(load *loadSpec) (cmd *exec.Cmd, stdin io.Closer) {
 		s.Fatalf("child: %v", err)
 	}
 	cmd = exec.Command(program)
-	cmd.Env = append(os.Environ(), childVariable+"="+string(spec))
+	// The race detector would sleep a second at the end of the child.
+	cmd.Env = append(os.Environ(), childVariable+"="+string(spec), "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = new(tail)
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -1,0 +1,111 @@
+package mutants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"orbitbench/engines"
+)
+
+// Snapshot is engines.Snapshotter.Snapshot.
+func (e *engine) Snapshot(ctx context.Context, dir string) error {
+	if err := e.cancelled(ctx); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return engines.ErrClosed
+	}
+	var copied *state
+	switch {
+	case e.is(CopyMissesLatest) && e.before != nil:
+		copied = e.before
+	case e.is(CopyByKeyspace):
+		copied = e.cloneSlowly()
+	default:
+		copied = e.state.clone()
+	}
+	reserved, jump := e.reserved, e.jump
+	e.mu.Unlock()
+	if err := makeEmpty(dir); err != nil {
+		return fmt.Errorf("mutant: snapshot: %w", err)
+	}
+	err := writeJournal(filepath.Join(dir, journalName), copied, reserved, jump, true)
+	if err == nil {
+		err = syncDir(filepath.Dir(dir))
+	}
+	if err != nil {
+		return fmt.Errorf("mutant: snapshot: %w", err)
+	}
+	return nil
+}
+
+// Checkpoint is engines.Checkpointer.Checkpoint: it replaces the journal by one
+// that holds the state.
+func (e *engine) Checkpoint(ctx context.Context) error {
+	if err := e.cancelled(ctx); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return engines.ErrClosed
+	}
+	s := e.state
+	if e.is(CheckpointLoses) {
+		s = s.clone()
+		e.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		e.mu.Lock()
+	}
+	if err := e.checkpoint(s); err != nil {
+		e.failed = err
+		return fmt.Errorf("mutant: checkpoint: %w", err)
+	}
+	e.stats.Checkpoints++
+	return nil
+}
+
+func (e *engine) checkpoint(s *state) error {
+	name := filepath.Join(e.dir, journalName)
+	if err := writeJournal(name, s, e.reserved, e.jump, false); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	old := e.file
+	e.file, e.buffer = f, nil // what the buffer held is part of the state
+	return old.Close()
+}
+
+// Close is engines.Engine.Close.
+func (e *engine) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		if e.is(ClosesTwice) {
+			return nil
+		}
+		return engines.ErrClosed
+	}
+	e.closed = true
+	e.mu.Unlock()
+	if e.stop != nil {
+		close(e.stop)
+		<-e.done
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	err := e.failed
+	if err == nil && !e.is(CloseLoses) {
+		err = errors.Join(e.append(line{Clean: true}), e.flush())
+	}
+	return errors.Join(err, e.file.Close(), e.lock.Close())
+}
