@@ -236,15 +236,14 @@ func (r *Report) fill(b *block, items []item) error {
 			b.rows = append(b.rows, unplanned(engine, b.durability))
 			continue
 		}
-		if len(paths) == 2 && slices.Contains(paths, "") {
-			// Cells without a path (they were not run, or failed before it was
-			// known) are trials of the only path that there is.
-			other := paths[0] + paths[1]
-			byPath[other] = append(byPath[other], byPath[""]...)
-			paths = []string{other}
-		}
 		slices.Sort(paths)
-		slices.Reverse(paths) // native before generic
+		slices.Reverse(paths) // native, generic, not known
+		if n := len(paths) - 1; n > 0 && paths[n] == "" {
+			// Cells whose path is not known (they were not run, or failed before it
+			// was) are trials of the path that the engine takes by default.
+			byPath[paths[0]] = append(byPath[paths[0]], byPath[""]...)
+			paths = paths[:n]
+		}
 		for _, path := range paths {
 			row := &row{engine: engine, path: path, ops: map[opKey]*op{}}
 			for _, it := range byPath[path] {

@@ -91,12 +91,20 @@ func (r *Report) placeLabels(panels []*percentilePanel) {
 	}
 }
 
-// label is what a chart calls the row.
+// widestLabel is the room for a direct label at the right of a chart.
+const widestLabel = 92.0
+
+// label is what a chart calls the row: its title, or its name where that is
+// too long to stand beside a curve.
 func (r *row) label() string {
+	label := r.engine.Title
 	if r.path == "generic" {
-		return r.engine.Title + " (generic)"
+		label += " (generic)"
 	}
-	return r.engine.Title
+	if chart.Label.Width(label) > widestLabel {
+		return r.name()
+	}
+	return label
 }
 
 // drawPercentileFrame draws everything of a panel but its engines.

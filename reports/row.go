@@ -146,19 +146,20 @@ func (r *row) missedRate() bool {
 }
 
 // lossesOf returns what the checks of a cell found that its durability class
-// forbids. After a clean close nothing may be missing in any class but none,
-// where the store may be memory alone; after kill -9 class interval may lose
-// its window and class none everything. A phantom is wrong everywhere.
+// forbids. After a clean close an older, damaged or invented lease is wrong in
+// every class; leases that are gone are so in every class but none, where the
+// store may be memory alone: there the check does not count them as lost.
+// After kill -9 class interval may lose its window, and class none everything.
 func lossesOf(c *result.Cell) []string {
 	var found []string
 	class := classOf(c.Durability)
-	if k := c.Check; k != nil && (k.Phantom > 0 || class != "none" && (k.Lost > 0 || k.Verdict != "ok")) {
+	if k := c.Check; k != nil {
 		switch {
 		case k.Phantom > 0:
 			found = append(found, fmt.Sprintf("holds %s never written", plural(k.Phantom, "lease")))
 		case k.Lost > 0:
 			found = append(found, fmt.Sprintf("lost %d of %d acknowledged leases over a clean close", k.Lost, k.Records))
-		default:
+		case k.Verdict != "ok" && class != "none":
 			found = append(found, "failed the check after reopening: "+oneLine(k.Verdict))
 		}
 	}
