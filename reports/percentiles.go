@@ -93,7 +93,7 @@ func (r *Report) percentileHeadline(panels []*percentilePanel) string {
 		}
 		class := strings.ToUpper(p.block.durability[:1]) + p.block.durability[1:]
 		if len(rows) == 1 {
-			text := fmt.Sprintf("%s: %s renews with a p99 of %s", class, best.engine.Title, plotTime(at(best, .99)))
+			text := fmt.Sprintf("%s: %s renews with a p99 of %s", class, best.label(), plotTime(at(best, .99)))
 			if f, ok := r.floorRatio(best.latency(opWrite), .99); ok {
 				text += fmt.Sprintf(", %s the device's own", plotFactor(f))
 			}
@@ -104,7 +104,7 @@ func (r *Report) percentileHeadline(panels []*percentilePanel) string {
 			medians[i] = at(row, .5)
 		}
 		spread, tail := slices.Max(medians)/slices.Min(medians), at(worst, .99)/at(best, .99)
-		ends := fmt.Sprintf("%s %s, %s %s", best.engine.Title, plotTime(at(best, .99)), worst.engine.Title, plotTime(at(worst, .99)))
+		ends := fmt.Sprintf("%s %s, %s %s", best.label(), plotTime(at(best, .99)), worst.label(), plotTime(at(worst, .99)))
 		if spread < 2 && tail > 2*spread {
 			return fmt.Sprintf("%s: medians lie within %s, p99s within %s (%s)", class, plotFactor(spread), plotFactor(tail), ends)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -85,7 +86,7 @@ func (r *Report) placeLabels(panels []*percentilePanel) {
 			if name := c.row.label(); !labelled[name] {
 				labelled[name] = true
 				p.labels = append(p.labels, c.row)
-				p.rail = math.Max(p.rail, leader+4+chart.Label.Width(name))
+				p.rail = math.Max(p.rail, leader+11+chart.Label.Width(name))
 			}
 		}
 	}
@@ -94,18 +95,24 @@ func (r *Report) placeLabels(panels []*percentilePanel) {
 // widestLabel is the room for a direct label at the right of a chart.
 const widestLabel = 92.0
 
-// label is what a chart calls the row: its title, or its name where that is
-// too long to stand beside a curve.
+// label is what a chart calls the row: its title, without what stands in
+// brackets where that is too long to stand beside a curve, or else its name.
 func (r *row) label() string {
-	label := r.engine.Title
+	variant := ""
 	if r.path == "generic" {
-		label += " (generic)"
+		variant = " (generic)"
 	}
-	if chart.Label.Width(label) > widestLabel {
+	title := r.engine.Title
+	if chart.Label.Width(title+variant) > widestLabel {
+		title = brackets.ReplaceAllString(title, "")
+	}
+	if chart.Label.Width(title+variant) > widestLabel {
 		return r.name()
 	}
-	return label
+	return title + variant
 }
+
+var brackets = regexp.MustCompile(` \([^)]*\)`)
 
 // drawPercentileFrame draws everything of a panel but its engines.
 func (r *Report) drawPercentileFrame(c *chart.Canvas, p *percentilePanel, head string, first bool) {
@@ -139,7 +146,14 @@ func (r *Report) drawPercentileFrame(c *chart.Canvas, p *percentilePanel, head s
 	c.Text(chart.AxisLabel, chart.Point{X: (a.X0 + a.X1) / 2, Y: a.Y0 - 27}, chart.Center, "percentile (log scale of nines)")
 	if claimed {
 		text := "claimed " + strings.NewReplacer("us", "µs", "-", "–").Replace(r.claimedWrites(p).String())
-		p.write(c, text, band.Y1-9.5, band.Y0+4)
+		var ys []float64
+		for y := band.Y1 - 9.5; y > band.Y0+3; y -= 9 {
+			ys = append(ys, y)
+		}
+		if len(ys) == 0 {
+			ys = []float64{(band.Y0+band.Y1)/2 - 3}
+		}
+		p.write(c, text, ys...)
 	}
 	if floor, ok := r.floorQuantile(.5); ok {
 		y := p.y.At(float64(floor))
@@ -224,12 +238,13 @@ func (r *Report) claimBand(p *percentilePanel) (chart.Rect, bool) {
 }
 
 // write puts a small text where the fewest curves run: at the left or the
-// right end of the panel, at one of two heights.
+// right end of the panel or between, at one of the heights; the first of equals.
 func (p *percentilePanel) write(c *chart.Canvas, text string, ys ...float64) {
 	w := chart.Note.Width(text)
 	best, at := math.MaxInt, chart.Point{}
 	for _, y := range ys {
-		for _, x := range []float64{p.area.X0 + 5, p.area.X1 - 5 - w} {
+		left, right := p.area.X0+5, p.area.X1-5-w
+		for _, x := range []float64{left, right, (2*left + right) / 3, (left + 2*right) / 3} {
 			box := chart.Rect{X0: x - 3, X1: x + w + 3, Y0: y - 3, Y1: y + 8}
 			hit := 0
 			if box.Y0 < p.area.Y0 {
@@ -320,8 +335,9 @@ func (p *percentilePanel) drawLabels(c *chart.Canvas, styles map[string]chart.St
 	places = chart.Dodge(places, labelHeight, p.area.Y0+4, p.area.Y1-2)
 	for i, e := range ends {
 		style := styles[e.row.engine.Name]
-		text := chart.Point{X: p.area.X1 + leader, Y: places[i]}
-		c.Line(chart.Stroke{Width: .7, Ink: style.Ink}, chart.Point{X: e.at.X + 1, Y: e.at.Y}, chart.Point{X: text.X - 3, Y: text.Y})
+		text := chart.Point{X: p.area.X1 + leader + 7, Y: places[i]}
+		c.Line(chart.Stroke{Width: .7, Ink: style.Ink}, chart.Point{X: e.at.X + 1, Y: e.at.Y}, chart.Point{X: text.X - 10, Y: text.Y})
+		c.Glyph(style.Shape, style.Ink, chart.Point{X: text.X - 5.5, Y: text.Y}, 2.4)
 		c.Text(chart.Label.In(style.Dark()), chart.Point{X: text.X, Y: text.Y - 3.2}, chart.Left, e.row.label())
 	}
 }

@@ -71,7 +71,7 @@ var styles = map[string]Style{
 // spare are the looks of engines without one of their own: greys, told apart
 // by their glyphs.
 var spare = []Style{
-	{rgb(0x747474), OpenDiamond}, {rgb(0x8C8C8C), Plus}, {rgb(0x5E5E5E), Inverted}, {rgb(0x747474), OpenInverted},
+	{rgb(0x747474), OpenDiamond}, {rgb(0x8C8C8C), Plus}, {rgb(0x3C3C3C), Inverted}, {rgb(0x747474), OpenInverted},
 }
 
 // Styles assigns a style to each of the engines, in their order.
