@@ -149,3 +149,20 @@ func TestChooserCoversActors(t *testing.T) {
 		}
 	}
 }
+
+func TestOthersAreSeen(t *testing.T) {
+	busy, err := parseMachineTime("cpu  100 20 30 4000 500 6 7 8 9 10\ncpu0 1")
+	require.NoError(t, err)
+	require.Equal(t, (100+20+30+6+7+8)*10*time.Millisecond, busy)
+	for _, text := range []string{"", "intr 1 2", "cpu 1 2 3", "cpu a b c d e f g h i j"} {
+		_, err := parseMachineTime(text)
+		require.Error(t, err, text)
+	}
+	require.Empty(t, (&others{}).verdict())
+	require.NotContains(t, (&others{shares: []float64{0.01, 0.3, 0.02}}).verdict(), "DOUBTFUL")
+	require.Contains(t, (&others{shares: []float64{0.01, 0.3, 0.2}}).verdict(), "DOUBTFUL")
+	var o others
+	o.start()
+	o.stop()
+	require.Len(t, o.shares, 1)
+}

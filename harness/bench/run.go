@@ -46,7 +46,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if runErr != nil && len(b.done) > 0 {
 		b.progress("stopped after %d of %d rounds: %v", len(b.done), o.Rounds, runErr)
 	}
-	return errors.Join(runErr, printTables(o.Stderr, b.o, plan, b.done))
+	return errors.Join(runErr, printTables(o.Stderr, b.o, plan, b.done, b.others.verdict()))
 }
 
 // bench is a run under way.
@@ -56,6 +56,7 @@ type bench struct {
 	competitors map[competitorID]*competitor
 	maps        map[int]*mapRenewer // by actors; the chooser is set for each slice
 	floor       *floor.Writer
+	others      others
 	done        []round
 }
 
@@ -155,7 +156,9 @@ func (b *bench) rounds(ctx context.Context) error {
 				b.progress("round %d: background work did not end within %v before %s", n+1, settleLimit, p.name())
 			}
 			l := b.loop(ctx, p, n)
+			b.others.start()
 			s, err := l.run(ctx)
+			b.others.stop()
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name(), err)
 			}

@@ -6,18 +6,27 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"orbitbench/engines"
 )
 
-// printTables writes the medians of every point and the judgement of every
-// target. Without a complete round it writes nothing.
-func printTables(w io.Writer, o Options, p *plan, rounds []round) error {
+// printTables writes the medians of every point, the judgement of every target
+// and what is to be said about the machine. Without a complete round it writes nothing.
+func printTables(w io.Writer, o Options, p *plan, rounds []round, machine string) error {
 	if len(rounds) == 0 {
 		return nil
 	}
 	if err := printFigures(w, p, rounds); err != nil {
 		return err
 	}
-	return printTargets(w, judge(o, rounds), len(rounds))
+	if err := printTargets(w, judge(o, rounds), len(rounds)); err != nil {
+		return err
+	}
+	if machine == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", machine)
+	return err
 }
 
 func printFigures(w io.Writer, p *plan, rounds []round) error {
@@ -42,10 +51,10 @@ func printFigures(w io.Writer, p *plan, rounds []round) error {
 		get := func(f func(sample) float64) func(round, point) (float64, error) {
 			return func(r round, p point) (float64, error) { return f(r[p]), nil }
 		}
-		onlyRenew := func(of func(round, point) (float64, error)) func(round, point) (float64, error) {
+		only := func(when bool, of func(round, point) (float64, error)) func(round, point) (float64, error) {
 			return func(r round, p point) (float64, error) {
-				if p.kind != renewKind {
-					return 0, missing("a renewal")
+				if !when {
+					return 0, missing("such a figure")
 				}
 				return of(r, p)
 			}
@@ -53,11 +62,13 @@ func printFigures(w io.Writer, p *plan, rounds []round) error {
 		column(get(func(s sample) float64 { return s.nsPerOp }))
 		column(get(func(s sample) float64 { return s.p50 }))
 		column(get(func(s sample) float64 { return s.p99 }))
-		column(onlyRenew(p50OverFloor))
-		column(onlyRenew(shareOfIdeal))
-		column(onlyRenew(speedOver("pebble")))
-		column(onlyRenew(get(func(s sample) float64 { return s.flushes })))
-		column(onlyRenew(get(func(s sample) float64 { return s.logBytes })))
+		renew := pt.kind == renewKind
+		sync := renew && pt.dur.Class == engines.Sync
+		column(only(sync, p50OverFloor))
+		column(only(sync, shareOfIdeal))
+		column(only(renew, speedOver("pebble")))
+		column(only(renew, get(func(s sample) float64 { return s.flushes })))
+		column(only(renew, get(func(s sample) float64 { return s.logBytes })))
 		column(get(func(s sample) float64 { return s.allocs }))
 		fmt.Fprintln(t)
 	}

@@ -27,7 +27,7 @@ func (c *competitor) recycles() bool {
 // that is seen to happen. It returns a sentence that says what was seen.
 func (c *competitor) warm(ctx context.Context) (string, error) {
 	begin := time.Now()
-	watch := newRecycleWatch(c.dir)
+	watch := newRecycleWatch(c.dir, func() uint64 { return c.engine.Stats().LogBytes })
 	written, seen := 0, false
 	batch := loadBatch * (keyBytes + recordBytes)
 	perPass := len(c.actors.slots) * (keyBytes + recordBytes)
@@ -61,11 +61,15 @@ func (c *competitor) warm(ctx context.Context) (string, error) {
 	return what, ctx.Err()
 }
 
-// recycleWatch sees that a log file is reused: a file known under one name
-// turns up under another. Contents are not looked at.
+// recycleWatch sees that files of a log are used again: one known under one name
+// turns up under another, or more was logged than all files together can hold.
+// Contents are not looked at.
 type recycleWatch struct {
-	dir   string
-	names map[fileID]string
+	dir    string
+	logged func() uint64 // bytes handed to the log so far
+	before uint64        // logged when the watch began
+	names  map[fileID]string
+	sizes  map[fileID]int64 // of every file seen, the largest
 }
 
 // fileID tells a renamed file from a new one that was given a freed inode.
@@ -74,8 +78,8 @@ type fileID struct {
 	born  unix.StatxTimestamp
 }
 
-func newRecycleWatch(dir string) *recycleWatch {
-	w := &recycleWatch{dir: dir, names: map[fileID]string{}}
+func newRecycleWatch(dir string, logged func() uint64) *recycleWatch {
+	w := &recycleWatch{dir: dir, logged: logged, before: logged(), names: map[fileID]string{}, sizes: map[fileID]int64{}}
 	w.seen()
 	return w
 }
@@ -86,27 +90,32 @@ func isLog(name string) bool {
 	return strings.HasSuffix(name, ".log") || strings.HasSuffix(name, ".wal")
 }
 
-// seen looks at the directory and reports whether a file has changed its name
-// since the last look. A file that cannot be looked at, because it is just being
-// removed, is left out: it is not recycled.
+// seen looks at the directory and reports whether files have been used again.
+// It must be called before a file can come and go unseen. A file that cannot be
+// looked at, because it is just being removed, is left out.
 func (w *recycleWatch) seen() bool {
-	found := false
+	renamed := false
 	live := map[fileID]string{}
 	_ = filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !isLog(d.Name()) {
 			return nil
 		}
 		var st unix.Statx_t
-		if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_INO|unix.STATX_BTIME, &st) != nil {
+		if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_INO|unix.STATX_BTIME|unix.STATX_SIZE, &st) != nil {
 			return nil
 		}
 		id := fileID{st.Ino, st.Btime}
 		live[id] = path
+		w.sizes[id] = max(w.sizes[id], int64(st.Size))
 		if old, known := w.names[id]; known && old != path {
-			found = true
+			renamed = true
 		}
 		return nil
 	})
 	w.names = live
-	return found
+	room := int64(0)
+	for _, size := range w.sizes {
+		room += size
+	}
+	return renamed || room > 0 && int64(w.logged()-w.before) > room
 }
