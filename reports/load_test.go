@@ -124,6 +124,19 @@ func TestRowsStandInTheOrderOfTheRunWithTheirReasons(t *testing.T) {
 	require.Equal(t, "the run was interrupted: 6 of 30 cells were not run", r.warnings[0])
 }
 
+func TestRecoveriesOfOneWorkloadMayDifferInTheirCache(t *testing.T) {
+	r := load(t, writeRun(t, []string{"appendlog"}, 3, func(c *result.Cell) bool {
+		if c.Recovery != nil && c.Trial == 2 {
+			c.Recovery.Cache = "cold"
+			c.Recovery.Repetitions = append(c.Recovery.Repetitions, result.RecoveryTrial{})
+		}
+		return true
+	}, nil))
+	v := r.find("sync", "appendlog").recovery
+	require.Equal(t, mixedCache, v.cache)
+	require.Len(t, v.firstRead, 3, "one without a time is no figure")
+}
+
 func TestDoubtsReachTheReader(t *testing.T) {
 	r := load(t, writeRun(t, []string{"appendlog"}, 1, func(c *result.Cell) bool {
 		if c.Durability == "sync" && c.Measure != nil {

@@ -146,32 +146,35 @@ func (r *row) missedRate() bool {
 }
 
 // lossesOf returns what the checks of a cell found that its durability class
-// forbids. After a clean close an older, damaged or invented lease is wrong in
-// every class; leases that are gone are so in every class but none, where the
-// store may be memory alone: there the check does not count them as lost.
-// After kill -9 class interval may lose its window, and class none everything.
+// forbids. Lost counts what had to survive: the check leaves out what class
+// interval may lose in its window, and what class none no longer has after a
+// clean close. After kill -9 class none promises nothing at all.
 func lossesOf(c *result.Cell) []string {
-	var found []string
-	class := classOf(c.Durability)
-	if k := c.Check; k != nil {
-		switch {
-		case k.Phantom > 0:
-			found = append(found, fmt.Sprintf("holds %s never written", plural(k.Phantom, "lease")))
-		case k.Lost > 0:
-			found = append(found, fmt.Sprintf("lost %d of %d acknowledged leases over a clean close", k.Lost, k.Records))
-		case k.Verdict != "ok" && class != "none":
-			found = append(found, "failed the check after reopening: "+oneLine(k.Verdict))
+	class, after := classOf(c.Durability), "a clean close"
+	lost, records := 0, 0
+	if c.Check != nil {
+		lost, records = c.Check.Lost, c.Check.Records
+	}
+	if c.Kind == result.KindRecovery || c.Recovery != nil {
+		after, lost, records = "kill -9", 0, 0
+		if c.Recovery != nil && class != "none" {
+			for _, t := range c.Recovery.Repetitions {
+				lost, records = lost+t.Lost, records+t.Acknowledged
+			}
 		}
 	}
-	if c.Recovery == nil || class == "none" || class == "interval" {
+	var found []string
+	if lost > 0 {
+		found = append(found, fmt.Sprintf("lost %d of %d acknowledged leases over %s", lost, records, after))
+	}
+	if c.Check == nil {
 		return found
 	}
-	lost, acknowledged := 0, 0
-	for _, t := range c.Recovery.Repetitions {
-		lost, acknowledged = lost+t.Lost, acknowledged+t.Acknowledged
+	if c.Check.Phantom > 0 {
+		found = append(found, fmt.Sprintf("holds %s never written after %s", plural(c.Check.Phantom, "lease"), after))
 	}
-	if lost > 0 {
-		found = append(found, fmt.Sprintf("lost %d of %d acknowledged leases over kill -9", lost, acknowledged))
+	if len(found) == 0 && c.Check.Verdict != "ok" && class != "none" {
+		found = append(found, fmt.Sprintf("failed the check after %s: %s", after, oneLine(c.Check.Verdict)))
 	}
 	return found
 }

@@ -216,10 +216,25 @@ func columnNames(columns []column) string {
 func (b *block) load() string {
 	p := b.params
 	if p == nil {
-		return b.workload
+		return b.workload + b.recoveryText()
 	}
 	text := fmt.Sprintf("%s: %s leases of %s, %s, %s keys", b.workload, round(float64(p.Actors)), sizeChosen(p.ValueBytes), mixText(p.Mix), p.Distribution)
-	return text + "; " + b.loop() + ", " + b.trialText()
+	return text + "; " + b.loop() + ", " + b.trialText() + b.recoveryText()
+}
+
+// recoveryText says what was recovered, "" where nothing was.
+func (b *block) recoveryText() string {
+	kills := 0
+	var v *recovery
+	for _, r := range b.rows {
+		if n := len(r.recovery.firstRead); n > 0 {
+			v, kills = &r.recovery, max(kills, n)
+		}
+	}
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprintf("; recovery of %s leases, %s cache, median of up to %s", round(float64(v.leases)), v.cache, plural(kills, "kill"))
 }
 
 // loop says how the load was offered, and from when a latency runs.

@@ -94,13 +94,24 @@ type recovery struct {
 	reason                 string // why there is no figure, or ""
 }
 
+// mixedCache says that not all repetitions began with the same page cache.
+const mixedCache = "warm or cold"
+
 func (v *recovery) add(c *result.Cell) error {
-	if v.leases != 0 && (v.leases != c.Recovery.Leases || v.cache != c.Recovery.Cache) {
-		return fmt.Errorf("recovery of %d leases, cache %s, beside a trial of the same workload with %d, cache %s",
-			c.Recovery.Leases, c.Recovery.Cache, v.leases, v.cache)
+	if v.leases != 0 && v.leases != c.Recovery.Leases {
+		return fmt.Errorf("recovery of %d leases beside a trial of the same workload with %d", c.Recovery.Leases, v.leases)
 	}
-	v.leases, v.cache = c.Recovery.Leases, c.Recovery.Cache
+	v.leases = c.Recovery.Leases
+	switch {
+	case v.cache == "":
+		v.cache = c.Recovery.Cache
+	case v.cache != c.Recovery.Cache:
+		v.cache = mixedCache // a kernel may refuse to drop its pages in one trial only
+	}
 	for _, t := range c.Recovery.Repetitions {
+		if t.FirstReadNs <= 0 {
+			continue // a recovery that is not to be timed
+		}
 		v.firstRead = append(v.firstRead, float64(t.FirstReadNs))
 		v.firstWrite = append(v.firstWrite, float64(t.FirstWriteNs))
 		v.execToOpen = append(v.execToOpen, float64(t.ExecToOpenNs))
