@@ -61,7 +61,10 @@ type tally struct {
 	err       error
 }
 
-// run runs the loop once. Its errors are those of the workers and ctx.Err().
+// errStalled: the device or the engine stood still for a whole slice.
+var errStalled = errors.New("no operation ended within the slice")
+
+// run runs the loop once. Its errors are those of the workers, errStalled and ctx.Err().
 func (l *loop) run(ctx context.Context) (sample, error) {
 	tallies := make([]tally, len(l.workers))
 	for i := range tallies {
@@ -212,7 +215,7 @@ func (l *loop) summarise(ctx context.Context, tallies []tally, before, after cou
 		return s, err
 	}
 	if s.ops == 0 || all.TotalCount() == 0 {
-		return s, fmt.Errorf("no operation ended within the slice of %v: use a longer --slice", l.slice)
+		return s, fmt.Errorf("%w of %v: use a longer --slice", errStalled, l.slice)
 	}
 	each := max(l.opsPerStep, 1)
 	s.ops *= uint64(each)

@@ -81,6 +81,7 @@ func TestLoopTellsASliceThatIsTooShort(t *testing.T) {
 	l := loop{workers: []worker{stepFunc(func() (bool, error) { time.Sleep(20 * time.Millisecond); return true, nil })}, slice: time.Millisecond}
 	_, err := l.run(context.Background())
 	require.ErrorContains(t, err, "longer --slice")
+	require.ErrorIs(t, err, errStalled)
 }
 
 func TestLoopDoesNotAllocateByItself(t *testing.T) {

@@ -39,10 +39,14 @@ func cpuLine() string {
 	return ""
 }
 
-// printRound writes one line for every point of a complete round.
+// printRound writes one line for every point of a complete round, except those
+// that stood still.
 func printRound(w io.Writer, p *plan, r round) error {
 	var errs []error
 	for _, pt := range p.points {
+		if _, ok := r[pt]; !ok {
+			continue
+		}
 		_, err := fmt.Fprintln(w, benchLine(pt, r, p.zipf))
 		errs = append(errs, err)
 	}

@@ -159,6 +159,10 @@ func (b *bench) rounds(ctx context.Context) error {
 			b.others.start()
 			s, err := l.run(ctx)
 			b.others.stop()
+			if errors.Is(err, errStalled) {
+				b.progress("round %d: %s is left out: %v", n+1, p.name(), err)
+				continue
+			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name(), err)
 			}

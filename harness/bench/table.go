@@ -38,6 +38,9 @@ func printFigures(w io.Writer, p *plan, rounds []round) error {
 		column := func(of func(round, point) (float64, error)) {
 			values := make([]float64, 0, len(rounds))
 			for _, r := range rounds {
+				if _, ok := r[pt]; !ok {
+					continue
+				}
 				if v, err := of(r, pt); err == nil {
 					values = append(values, v)
 				}
@@ -89,13 +92,16 @@ func printTargets(w io.Writer, all []judgement, rounds int) error {
 			sign = "<="
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s %s\t", j.row, j.subject, j.text, sign, figure(j.target))
-		if j.missing != "" {
+		if len(j.values) == 0 {
 			fmt.Fprintf(t, "-\t-\tnot judged: %s\n", j.missing)
 			continue
 		}
 		verdict := "not reached"
 		if j.reached() {
 			verdict = "reached"
+		}
+		if j.missing != "" {
+			verdict += fmt.Sprintf(" (in %d rounds of %d: %s)", len(j.values), rounds, j.missing)
 		}
 		fmt.Fprintf(t, "%s\t%s..%s\t%s\n", figure(j.median()), figure(slices.Min(j.values)), figure(slices.Max(j.values)), verdict)
 	}

@@ -156,8 +156,8 @@ type judgement struct {
 	row, subject, text string
 	atMost             bool
 	target             float64
-	values             []float64 // one a round
-	missing            string    // why there is no value
+	values             []float64 // one a round that has what it takes
+	missing            string    // why there is no value for a round, "" if there is one for each
 }
 
 // median of the values, which are at least one.
@@ -195,10 +195,13 @@ func judge(o Options, rounds []round) []judgement {
 // subjects are the measured points that the row judges.
 func (row targetRow) subjects(o Options, rounds []round) []point {
 	var out []point
-	if len(rounds) == 0 {
-		return nil
+	seen := map[point]bool{}
+	for _, r := range rounds {
+		for p := range r {
+			seen[p] = true
+		}
 	}
-	for p := range rounds[0] {
+	for p := range seen {
 		if p.kind != row.kind || p.dur != row.dur || !slices.Contains(row.workers, p.workers) {
 			continue
 		}
@@ -219,7 +222,12 @@ func (o Options) isJudged(name string) bool {
 func (c criterion) judge(row targetRow, p point, rounds []round) (judgement, bool) {
 	j := judgement{row: row.id, subject: strings.TrimPrefix(p.name(), "Benchmark"), text: c.text, atMost: c.atMost}
 	for _, r := range rounds {
-		bound := c.target(p, r[p])
+		s, ok := r[p]
+		if !ok {
+			j.missing = "it stood still"
+			continue
+		}
+		bound := c.target(p, s)
 		if bound == 0 {
 			return j, false
 		}
@@ -227,7 +235,7 @@ func (c criterion) judge(row targetRow, p point, rounds []round) (judgement, boo
 		v, err := c.value(r, p)
 		if err != nil {
 			j.missing = err.Error()
-			return j, true
+			continue
 		}
 		j.values = append(j.values, v)
 	}

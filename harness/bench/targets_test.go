@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"io"
 	"slices"
 	"testing"
 
@@ -106,6 +107,22 @@ func TestJudgeTakesTheMedianOfRatios(t *testing.T) {
 	require.Equal(t, 1.04, j.median())
 	require.True(t, j.reached())
 	require.Equal(t, 1.025, median([]float64{1.04, 1.01}))
+}
+
+func TestJudgeLeavesAStalledRoundOut(t *testing.T) {
+	r := goodRound()
+	delete(r, renewPoint("ours", 1))
+	half := judgeRounds([]string{"P1"}, r, goodRound())["P1 p50 / floor p50"]
+	require.Equal(t, []float64{1.01}, half.values)
+	require.NotEmpty(t, half.missing)
+	noPeer := goodRound()
+	delete(noPeer, renewPoint("pebble", 1))
+	half = judgeRounds([]string{"P1"}, goodRound(), noPeer)["P1 throughput / pebble"]
+	require.Len(t, half.values, 1)
+	require.Contains(t, half.missing, "pebble")
+	require.NotPanics(t, func() {
+		require.NoError(t, printTables(io.Discard, Options{}, &plan{points: []point{renewPoint("ours", 1)}}, []round{{}}, ""))
+	})
 }
 
 func TestRenewalBoundFollowsTheLog(t *testing.T) {
