@@ -76,7 +76,7 @@ func (l *Log) writeClosed() error {
 	if err := l.filer.writeHeader(l.active, h); err != nil {
 		return fmt.Errorf("close log: %w", err)
 	}
-	if l.filer.sync {
+	if l.filer.synced {
 		return nil
 	}
 	if err := l.active.file.Sync(); err != nil {

@@ -12,7 +12,7 @@ import (
 	"orbitbench/engines/internal/vfs"
 )
 
-// committer is the write path of class Sync: two buffers and group commit.
+// committer is the write path of the classes Interval and Sync: two buffers and group commit.
 // Appends go to buf. The first goroutine that waits for a record of buf becomes
 // the leader: it swaps the buffers and writes the one it got, with one system
 // call of its own, while appends go on in the other one.
@@ -95,16 +95,22 @@ func (b *buffer) begin(pos int64, tail []byte) {
 
 // Wait returns nil once the record is as durable as the class promises. Class
 // Sync: on the device; the caller may be made to write for others. The other
-// classes: at once, but that class Interval waits for a sync that is late. Errors:
+// classes: at once, but that class Interval waits for a flush that is late. Errors:
 // engines.ErrFailed, and engines.ErrClosed if the log was closed before.
 func (l *Log) Wait(lsn LSN) error {
-	if l.mapped {
-		return l.waitMapped(lsn)
-	}
 	if l.durable.Load() >= uint64(lsn) {
 		return nil
 	}
-	return l.waitSync(lsn)
+	if l.o.Class == engines.Sync {
+		return l.waitSync(lsn)
+	}
+	if f := l.failure.Load(); f != nil {
+		return f.err
+	}
+	if l.overdue.Load() {
+		return l.waitOverdue(lsn)
+	}
+	return nil
 }
 
 func (l *Log) waitSync(lsn LSN) error {
@@ -149,7 +155,7 @@ func (l *Log) waitSync(lsn LSN) error {
 func (l *Log) gatherLocked() {
 	c := &l.commit
 	target := c.last
-	if target > int64(l.o.CohortMax) || c.pending.Load() >= target {
+	if l.o.Class != engines.Sync || target > int64(l.o.CohortMax) || c.pending.Load() >= target {
 		return
 	}
 	limit := int64(float64(c.mean) * l.o.CohortWait)

@@ -20,7 +20,7 @@ type Log struct {
 
 	durable atomic.Uint64 // every record up to here survives a power cut
 	failure atomic.Pointer[failure]
-	overdue atomic.Bool // class Interval: a sync is late, Wait has to wait
+	overdue atomic.Bool // class Interval: a flush is late, Wait has to wait
 
 	mu     sync.Mutex // guards all below
 	room   sync.Cond  // flush done, segment ready, failed or closed
@@ -39,8 +39,8 @@ type Log struct {
 	nextFile uint64     // number of the next new file
 	prep     preparer
 
-	commit  committer // class Sync
-	flusher flusher   // the other classes
+	commit  committer // classes Interval and Sync
+	flusher flusher   // class Interval, and syncs of mapped segments
 
 	stats Stats // its counters
 }
@@ -272,7 +272,7 @@ func (l *Log) anchorLocked(lsn LSN) error {
 		if l.pos == dataStart {
 			l.markLocked(LSN(l.durable.Load()))
 		}
-		if l.filer.sync {
+		if l.o.Class != engines.None {
 			if err := active.file.Sync(); err != nil {
 				l.fail(err)
 			}

@@ -8,9 +8,10 @@ import (
 	"orbitbench/engines"
 )
 
-// flusher syncs the log under the classes that acknowledge before the device has
-// the record: their records are stored into a shared mapping of the segment,
-// which survives the death of the process, and fdatasync makes them survive more.
+// flusher does what the classes below Sync need. The records of None and Process
+// are stored into a shared mapping of the segment, which survives the death of the
+// process, and only Sync and Close make them survive more. Class Interval
+// fills the committer's buffers, and a goroutine writes them out in time.
 type flusher struct {
 	mu   sync.Mutex // held during a sync and while segments are given up; taken before Log.mu
 	stop chan struct{}
@@ -18,14 +19,8 @@ type flusher struct {
 	late *time.Timer // class Interval: fires when the window is used up
 }
 
-// waitMapped is Wait of the mapped classes.
-func (l *Log) waitMapped(lsn LSN) error {
-	if f := l.failure.Load(); f != nil && l.durable.Load() < uint64(lsn) {
-		return f.err
-	}
-	if !l.overdue.Load() {
-		return nil
-	}
+// waitOverdue holds an acknowledgement back until the flush that is late is done.
+func (l *Log) waitOverdue(lsn LSN) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.overdue.Load() && l.durable.Load() < uint64(lsn) {
@@ -111,8 +106,8 @@ func (l *Log) markLocked(high LSN) {
 	l.first = false
 }
 
-// flushLoop is the goroutine of class Interval. A sync begins every half window,
-// so that a record is durable within a window of its append if the sync takes
+// flushLoop is the goroutine of class Interval. A flush begins every half window,
+// so that a record is durable within a window of its append if the flush takes
 // no longer than the other half. When one does, Wait holds back acknowledgements.
 func (l *Log) flushLoop() {
 	defer close(l.flusher.done)
@@ -125,9 +120,9 @@ func (l *Log) flushLoop() {
 			return
 		case <-tick.C:
 		}
-		// What is appended from here on is exposed until the next sync is done.
+		// What is appended from here on is exposed until the next flush is done.
 		begin := time.Now()
-		err := l.syncMapped()
+		err := l.Sync()
 		l.flusher.late.Reset(max(0, l.o.Window-time.Since(begin)))
 		if l.overdue.Swap(false) {
 			l.mu.Lock()

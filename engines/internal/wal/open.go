@@ -51,7 +51,7 @@ func Open(ctx context.Context, o Options, from LSN, apply func(worker int, r Rec
 
 // newLog takes over what recovery found.
 func newLog(o Options, r *recovery) (_ *Log, err error) {
-	l := &Log{o: o, mapped: o.Class != engines.Sync, base: time.Now(), first: true, nextFile: 1}
+	l := &Log{o: o, mapped: o.Class < engines.Interval, base: time.Now(), first: true, nextFile: 1}
 	if l.filer, err = newFiler(o); err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (l *Log) start(r *recovery) error {
 		return fmt.Errorf("%w: log %s: next record %d would leave a gap behind %d", engines.ErrInvalid, l.o.Dir, l.next, w.next-1)
 	}
 	other := r.tail.head.ordered == l.mapped
-	if !empty && (l.next > w.next || other) {
+	if !empty && (l.next > w.next || other || w.sealed) {
 		return l.startBehind(s, r)
 	}
 	s.first = w.base + 1
@@ -211,6 +211,9 @@ func (l *Log) startBehind(s *segment, r *recovery) (err error) {
 	s.last = w.next - 1
 	if err := l.dropSpares(r, nil); err != nil {
 		return err
+	}
+	if w.sealed {
+		return l.startFresh(w.epoch)
 	}
 	if err := l.startFresh(s.epoch + 1); err != nil {
 		return err

@@ -300,7 +300,11 @@ func (r *recovery) chain() error {
 		w := f.walk
 		if i > 0 {
 			if err := r.link(r.used[i-1], f); err != nil {
-				return err
+				if r.provable(r.used[i-1], r.used[i:]) {
+					return err
+				}
+				r.late = r.used[i:] // lost with the power, as class Process allows
+				break
 			}
 		}
 		r.tail = f
@@ -354,9 +358,21 @@ func (r *recovery) link(a, f *found) error {
 	return nil
 }
 
+// provable reports whether the records behind segment a, which is the last that
+// is whole, were durable once.
+func (r *recovery) provable(a *found, late []*found) bool {
+	return a.head.ordered || slices.ContainsFunc(late, func(f *found) bool {
+		return f.head.ordered && f.walk.known || f.walk.proof >= a.walk.next
+	})
+}
+
 // judgeTail tells a torn tail from damage.
 func (r *recovery) judgeTail() error {
 	f, w := r.tail, r.tail.walk
+	if w.sealed && !w.head.ordered && !r.provable(f, r.late) {
+		r.info.TornFile, r.info.TornOffset = f.name, w.off
+		return nil
+	}
 	if w.sealed {
 		return &engines.CorruptError{File: f.name, Offset: w.off, Reason: fmt.Sprintf("the segment of epoch %d, which follows, is missing", w.epoch)}
 	}

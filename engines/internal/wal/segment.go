@@ -55,7 +55,7 @@ type filer struct {
 	dir    string
 	flags  vfs.Flag // of an active segment
 	mapped bool
-	sync   bool // a made segment is synced, so that later writes change no metadata
+	synced bool // classes Interval and Sync: headers are durable, zeros are written and synced
 	header []byte
 	zeros  []byte
 }
@@ -63,7 +63,8 @@ type filer struct {
 // newFiler finds out whether direct IO works in o.Dir if it is wanted.
 func newFiler(o Options) (*filer, error) {
 	f := &filer{
-		fs: o.FS, dir: o.Dir, mapped: o.Class != engines.Sync, sync: o.Class != engines.None,
+		fs: o.FS, dir: o.Dir, mapped: o.Class < engines.Interval,
+		synced: o.Class >= engines.Interval,
 		header: vfs.AlignedBuffer(vfs.BlockBytes), zeros: vfs.AlignedBuffer(fillBytes),
 	}
 	if f.mapped || o.Buffered {
@@ -126,6 +127,8 @@ func (f *filer) make(num, epoch uint64, size int64, pace func(time.Duration)) (*
 	return nil, err
 }
 
+// fill writes the zeros: blocks that are merely allocated would cost a change of
+// metadata at the first write of each.
 func (f *filer) fill(name string, size int64, pace func(time.Duration)) (err error) {
 	file, err := f.fs.OpenFile(name, vfs.Create|vfs.Exclusive|f.flags&vfs.Direct)
 	if err != nil {
@@ -135,23 +138,23 @@ func (f *filer) fill(name string, size int64, pace func(time.Duration)) (err err
 	if err := file.Allocate(0, size); err != nil {
 		return err
 	}
+	if !f.synced { // the mapping brings the zeros; the length is to stay
+		return file.Sync()
+	}
 	for off := int64(0); off < size; off += fillBytes {
 		t := time.Now()
 		if _, err := file.WriteAt(f.zeros[:min(fillBytes, size-off)], off); err != nil {
 			return err
 		}
-		if pace != nil && f.sync {
+		if pace != nil {
 			pace(time.Since(t))
 		}
-	}
-	if !f.sync {
-		return nil
 	}
 	return file.Sync()
 }
 
 // begin opens s and gives it a new epoch: from then on what it held is gone.
-// The header is durable before begin returns, but for class None.
+// The header is durable before begin returns under the classes Interval and Sync.
 func (f *filer) begin(s *segment, epoch uint64) error {
 	if err := f.open(s); err != nil {
 		return err
@@ -181,7 +184,7 @@ func (f *filer) writeHeader(s *segment, h segmentHeader) error {
 	if _, err := s.file.WriteAt(f.header, 0); err != nil {
 		return err
 	}
-	if f.direct() || !f.sync {
+	if f.direct() || !f.synced {
 		return nil
 	}
 	return s.file.Sync()
