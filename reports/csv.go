@@ -113,13 +113,13 @@ func csvIdentity() []csvColumn {
 	}
 }
 
-// csvQuantiles are the quantiles of the CSV by the name in their column.
+// csvQuantiles are the columns' names for quantiles.
 var csvQuantiles = []struct {
 	name string
 	q    float64
-}{{"p50", .5}, {"p90", .9}, {"p99", .99}, {"p999", .999}, {"p9999", .9999}}
+}{{"p50", quantiles[0]}, {"p90", quantiles[1]}, {"p99", quantiles[2]}, {"p999", quantiles[3]}, {"p9999", quantiles[4]}}
 
-// latencyOf returns the line's latency, nil where it has no operation.
+// latency returns the line's latency, nil where it has no operation.
 func (l csvRow) latency() *dist {
 	if l.op == nil {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -18,10 +19,17 @@ const fewSamples = 10
 // row, merged. A nil dist is a figure that was not taken.
 type dist struct {
 	hist       *hdrhistogram.Histogram // of all trials, in nanoseconds
-	trials     []*hdrhistogram.Histogram
+	trials     []trialQuantiles
 	outOfRange uint64 // samples beyond the histogram's range: they lie above every quantile
 	min, max   int64  // nanoseconds, exact; max knows nothing of out-of-range samples
 }
+
+// quantiles are those of which the trials' own values are kept. The histograms
+// of the trials are not: those of a long run would fill the memory.
+var quantiles = [...]float64{.5, .9, .99, .999, .9999}
+
+// trialQuantiles holds one trial's nanoseconds at each of quantiles.
+type trialQuantiles [len(quantiles)]int64
 
 // decodeHistogram decodes the histogram of l. A latency without samples has
 // none (nil, nil); one with samples must hold as many as it says.
@@ -58,7 +66,16 @@ func (d *dist) add(l result.Latency) (*dist, error) {
 	if h == nil {
 		return d, nil
 	}
-	d.trials = append(d.trials, h)
+	one := &dist{hist: h, outOfRange: l.OutOfRange, max: l.MaxNs}
+	var own trialQuantiles
+	for i, q := range quantiles {
+		ns, ok := one.quantile(q)
+		if !ok {
+			ns = l.MaxNs // it was longer still
+		}
+		own[i] = ns
+	}
+	d.trials = append(d.trials, own)
 	d.min, d.max = min(d.min, l.MinNs), max(d.max, l.MaxNs)
 	if d.hist == nil {
 		d.hist = h.Clone()
@@ -106,16 +123,17 @@ func (d *dist) few(q float64) bool {
 	return float64(d.count())*(1-q) < fewSamples-1e-6
 }
 
-// trialRange returns the lowest and the highest of the trials' own quantiles in
-// nanoseconds: the spread that the merged figure hides. Not ok without samples.
+// trialRange returns the lowest and the highest of the trials' own values in
+// nanoseconds at q, one of quantiles: the spread that the merged figure hides.
+// Not ok without samples.
 func (d *dist) trialRange(q float64) (lo, hi int64, ok bool) {
-	if d == nil || len(d.trials) == 0 {
+	i := slices.Index(quantiles[:], q)
+	if d == nil || len(d.trials) == 0 || i < 0 {
 		return 0, 0, false
 	}
 	lo = math.MaxInt64
-	for _, h := range d.trials {
-		ns := min(h.ValueAtQuantile(100*q), d.max)
-		lo, hi = min(lo, ns), max(hi, ns)
+	for _, own := range d.trials {
+		lo, hi = min(lo, own[i]), max(hi, own[i])
 	}
 	return lo, hi, true
 }

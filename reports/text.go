@@ -234,7 +234,11 @@ func (b *block) recoveryText() string {
 	if v == nil {
 		return ""
 	}
-	return fmt.Sprintf("; recovery of %s leases, %s cache, median of up to %s", round(float64(v.leases)), v.cache, plural(kills, "kill"))
+	text := fmt.Sprintf("; recovery of %s leases, %s cache", round(float64(v.leases)), v.cache)
+	if kills > 1 {
+		text += fmt.Sprintf(", median of %d kills", kills)
+	}
+	return text
 }
 
 // loop says how the load was offered, and from when a latency runs.
