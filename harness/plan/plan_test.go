@@ -204,10 +204,11 @@ repetitions = 3
 		printed, err := p.TOML()
 		require.NoError(t, err)
 		again := mustExpand(t, Request{File: writePlan(t, string(printed))})
-		require.Equal(t, order(p.Cells()), order(again.Cells()))
-		for i, c := range again.Cells() {
-			require.Equal(t, p.Cells()[i].Workload, c.Workload)
-			require.Equal(t, p.Cells()[i].Seed, c.Seed)
+		cells, cellsAgain := p.Cells(), again.Cells()
+		require.Equal(t, order(cells), order(cellsAgain))
+		for i, c := range cellsAgain {
+			require.Equal(t, cells[i].Workload, c.Workload)
+			require.Equal(t, cells[i].Seed, c.Seed)
 		}
 		printedAgain, err := again.TOML()
 		require.NoError(t, err)

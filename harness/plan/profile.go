@@ -73,11 +73,11 @@ func Profiles() []Profile {
 		},
 		{
 			Name: "ci", Trials: 7,
-			Summary:    "seven short trials, the fewest that can gate a change; about ten minutes",
-			Presets:    []string{"orbit-default"},
+			Summary:    "seven very short trials, the fewest that can gate a change; about five minutes",
+			Presets:    []string{"k8s-node"},
 			Durability: []string{"sync", "process"},
 			ratePerS:   steadyRate,
-			shapes:     shapes(1, 6, 0.5, 2, 1),
+			shapes:     shapes(0.5, 2, 0.3, 1, 1),
 		},
 		{
 			Name: "standard", Trials: 12,

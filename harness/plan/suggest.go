@@ -19,9 +19,9 @@ func unknown(what, name string, valid []string) error {
 }
 
 // nearest returns the valid name with the smallest edit distance from name, or
-// "" if none is within a third of its length.
+// "" if none comes near: up to half of a short name and 3 bytes of a long one.
 func nearest(name string, valid []string) string {
-	best, at := "", len(name)/3+2
+	best, at := "", min((len(name)+1)/2, 4)
 	for _, v := range valid {
 		if d := distance(strings.ToLower(name), v); d < at {
 			best, at = v, d

@@ -73,23 +73,35 @@ func linkedModules() ([]module, error) {
 
 // printLicences prints the licence files at the root of a module.
 func printLicences(w io.Writer, m module) error {
+	entries, err := os.ReadDir(m.Dir)
+	if err != nil {
+		return err
+	}
 	found := false
-	for _, pattern := range []string{"LICENSE*", "LICENCE*", "COPYING*", "NOTICE*"} {
-		files, err := filepath.Glob(filepath.Join(m.Dir, pattern))
+	for _, e := range entries {
+		if !isLicence(e.Name()) || e.IsDir() {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(m.Dir, e.Name()))
 		if err != nil {
 			return err
 		}
-		for _, f := range files {
-			text, err := os.ReadFile(f)
-			if err != nil {
-				return err
-			}
-			found = true
-			fmt.Fprintf(w, "\n-- %s\n\n%s\n", filepath.Base(f), strings.TrimSpace(string(text)))
-		}
+		found = true
+		fmt.Fprintf(w, "\n-- %s\n\n%s\n", e.Name(), strings.TrimSpace(string(text)))
 	}
 	if !found {
 		return fmt.Errorf("%s %s: no licence file in the module", m.Path, m.Version)
 	}
 	return nil
+}
+
+// isLicence tells by the name, in whatever case its authors spell it.
+func isLicence(name string) bool {
+	name = strings.ToUpper(name)
+	for _, start := range []string{"LICENSE", "LICENCE", "COPYING", "NOTICE"} {
+		if strings.HasPrefix(name, start) {
+			return true
+		}
+	}
+	return false
 }

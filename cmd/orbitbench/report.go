@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"orbitbench/reports"
+)
+
+const reportHelp = `Make the report of a run directory anew from its results, in DIR/report, and
+print the table, one sentence of verdict and the path.
+
+Exit codes: 0 ok, 1 a directory cannot be read, 2 wrong usage.`
+
+func (a *app) reportCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "report DIR...",
+		Short:   "make the report of runs anew and print their tables",
+		Long:    reportHelp,
+		Example: "  orbitbench report runs/20260102-150405-quick",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, dirs []string) error {
+			all := []ended{}
+			for _, dir := range dirs {
+				files, verdict, err := a.report(dir, !asJSON)
+				if err != nil {
+					return err
+				}
+				all = append(all, ended{Dir: dir, Report: files, Verdict: verdict})
+			}
+			if asJSON {
+				return a.printReports(all)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the files and the verdicts as JSON")
+	return cmd
+}
+
+func (a *app) printReports(all []ended) error {
+	type written struct {
+		Dir     string   `json:"dir"`
+		Files   []string `json:"files"`
+		Verdict string   `json:"verdict"`
+	}
+	list := []written{}
+	for _, e := range all {
+		list = append(list, written{e.Dir, e.Report, e.Verdict})
+	}
+	return a.printJSON(list)
+}
+
+// report writes the report of dir and, if show is set, prints the table, the
+// verdict and the report's path.
+func (a *app) report(dir string, show bool) (files []string, verdict string, err error) {
+	r, err := reports.Load(dir)
+	if err != nil {
+		return nil, "", fmt.Errorf("report: %w", err)
+	}
+	if files, err = r.Write(); err != nil {
+		return nil, "", fmt.Errorf("report: %w", err)
+	}
+	if !show {
+		return files, r.Verdict(), nil
+	}
+	err = r.Text(a.stdout, reports.TextOptions{Width: terminalWidth(a.stdout), Color: a.useColor(a.stdout)})
+	return files, r.Verdict(), err
+}

@@ -1,0 +1,152 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"orbitbench/harness/result"
+)
+
+// PlanFile is the plan in full, beside run.json; `run --plan` reads it too.
+const PlanFile = "plan.toml"
+
+// UsageError is an error in what was asked for, found before anything ran.
+type UsageError struct{ Err error }
+
+// Error is the error's own text.
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error itself.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+func usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
+
+// checkOut refuses an output directory that holds anything.
+func checkOut(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return usagef("output directory: %w", err)
+	case len(entries) == 0:
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, result.RunFile)); err == nil {
+		return usagef("output directory %s holds a run already: want a new or empty one, or `orbitbench resume %s`", dir, dir)
+	}
+	return usagef("output directory %s holds something else (%s): want a new or empty one", dir, entries[0].Name())
+}
+
+// checkApart refuses a data directory that is the output directory or lies in it.
+func checkApart(out, data string) error {
+	if data == out || strings.HasPrefix(data, out+string(filepath.Separator)) {
+		return usagef("data directory %s lies in the output directory %s: want one apart from it", data, out)
+	}
+	return nil
+}
+
+// dataPrefix starts the name of the directory that a run makes in the data directory.
+const dataPrefix = "orbitbench-data-"
+
+// ownerFile marks a directory as made by a run, so that another may remove it.
+const ownerFile = "owner.json"
+
+type owner struct {
+	PID  int      `json:"pid"`
+	Keep bool     `json:"keep"` // --keep-data: not to be removed
+	Made []string `json:"made"` // parents made for it, deepest first
+}
+
+// makeData makes a directory for this run's data. made lists the parents that
+// had to be made, to be removed again if they end up empty.
+func makeData(parent string, keep bool) (dir string, made []string, err error) {
+	for p := parent; ; p = filepath.Dir(p) {
+		if _, err := os.Stat(p); err == nil || p == filepath.Dir(p) {
+			break
+		}
+		made = append(made, p)
+	}
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", nil, err
+	}
+	if dir, err = os.MkdirTemp(parent, dataPrefix); err != nil {
+		return "", made, err
+	}
+	raw, err := json.Marshal(owner{os.Getpid(), keep, made})
+	if err != nil {
+		return "", made, err
+	}
+	return dir, made, os.WriteFile(filepath.Join(dir, ownerFile), raw, 0o644)
+}
+
+// removeData removes the run's data and the parents that makeData made, if
+// nothing else lies in them.
+func removeData(dir string, made []string) error {
+	err := os.RemoveAll(dir)
+	for _, p := range made {
+		if os.Remove(p) != nil {
+			break // not empty: it holds somebody else's data by now
+		}
+	}
+	return err
+}
+
+// removeLeftovers removes the data of runs that were killed. The caller holds
+// the lock, so no run is using it. Data that was to be kept stays.
+func removeLeftovers(parent string) (removed []string, err error) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return nil, nil // no data directory, no leftovers
+	}
+	var failures []error
+	for _, e := range entries {
+		dir := filepath.Join(parent, e.Name())
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), dataPrefix) {
+			continue
+		}
+		var o owner
+		raw, err := os.ReadFile(filepath.Join(dir, ownerFile))
+		if err != nil || json.Unmarshal(raw, &o) != nil || o.Keep {
+			continue // not ours to remove
+		}
+		if err := removeData(dir, o.Made); err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		removed = append(removed, dir)
+	}
+	return removed, errors.Join(failures...)
+}
+
+// removeTemporaries removes what a writer of result files left when it was killed.
+func removeTemporaries(dir string) error {
+	var failures []error
+	for _, pattern := range []string{"." + result.RunFile + ".*", filepath.Join(result.CellDir, ".*.json.*")} {
+		names, err := filepath.Glob(filepath.Join(globEscape(dir), pattern))
+		failures = append(failures, err)
+		for _, name := range names {
+			failures = append(failures, os.Remove(name))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+var globEscape = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace
+
+// shellLine joins a command line for people.
+func shellLine(args []string) string {
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		quoted[i] = a
+		if a == "" || strings.ContainsAny(a, " \t\n\"'\\$&|;<>()*?[]#~`!{}") {
+			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}
