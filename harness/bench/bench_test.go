@@ -193,7 +193,9 @@ func TestInterruptedRunKeepsWholeRounds(t *testing.T) {
 	require.ErrorIs(t, Run(ctx, o), context.Canceled)
 	rounds := strings.Count(out.String(), "BenchmarkMap")
 	require.GreaterOrEqual(t, rounds, 2)
-	require.Equal(t, 3*rounds, strings.Count(out.String(), "\nBenchmark"))
+	lines, stalled := strings.Count(out.String(), "\nBenchmark"), strings.Count(progress.String(), "is left out")
+	require.LessOrEqual(t, lines, 3*rounds)
+	require.GreaterOrEqual(t, lines, 3*rounds-stalled)
 	require.Contains(t, progress.String(), "Medians of")
 }
 
