@@ -12,11 +12,13 @@ import (
 	"orbitbench/engines/memory"
 	"orbitbench/engines/noop"
 	"orbitbench/engines/pebble"
+	"orbitbench/engines/rocksdb"
 )
 
 // Drivers returns every engine, in the order in which tables show them.
 func Drivers() []engines.Driver {
 	return []engines.Driver{
+		rocksdb.Driver{},
 		pebble.Driver{},
 		bbolt.Driver{},
 		batched.New(pebble.Driver{}),
