@@ -1,0 +1,109 @@
+package cell
+
+import (
+	"context"
+	"fmt"
+
+	"orbitbench/engines"
+	"orbitbench/engines/lease"
+	"orbitbench/harness/result"
+	"orbitbench/workloads"
+)
+
+// verdictOK is Check.Verdict where nothing was found.
+const verdictOK = "ok"
+
+// bounds are the versions that the lease of each actor may have in a store.
+type bounds struct {
+	least []uint64 // last acknowledged and bound to survive; 0: it need not be there
+	most  []uint64 // last acknowledged at all; 0: it holds no lease
+	extra uint64   // versions above most that may have been issued: 1 where a writer was killed before its acknowledgement
+}
+
+// checked is what a scan of the leases gave.
+type checked struct {
+	result.Check
+	missing int
+	first   string // the first fault, with its lease
+}
+
+// checkStore compares every lease of e with what was acknowledged. A lease that
+// is missing, older, or damaged is lost; one that nobody issued is a phantom.
+func checkStore(ctx context.Context, e engines.Engine, space *workloads.Space, b bounds) (*checked, error) {
+	c := new(checked)
+	seen := make([]uint64, (space.Size()+63)/64)
+	var scratch lease.Lease
+	err := e.Scan(ctx, engines.Leases, nil, nil, func(key, value []byte, v engines.Version) error {
+		actor, ok := space.ActorOf(key)
+		if !ok {
+			c.fault(&c.Phantom, "key %x is of no actor", key)
+			return nil
+		}
+		if seen[actor/64]&(1<<(actor%64)) != 0 {
+			c.fault(&c.Phantom, "actor %d has two leases", actor)
+			return nil
+		}
+		seen[actor/64] |= 1 << (actor % 64)
+		c.compare(space, actor, value, uint64(v), b, &scratch)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("scan of the leases: %w", err)
+	}
+	for actor, v := range b.least {
+		if v == 0 || seen[actor/64]&(1<<(actor%64)) != 0 {
+			continue
+		}
+		c.Records++
+		c.missing++
+		c.fault(&c.Lost, "the lease of actor %d, acknowledged at version %d, is missing", actor, v&^lapsed)
+	}
+	return c, nil
+}
+
+func (c *checked) compare(space *workloads.Space, actor int, value []byte, v uint64, b bounds, scratch *lease.Lease) {
+	least, most := b.least[actor]&^lapsed, b.most[actor]&^lapsed
+	if least != 0 {
+		c.Records++
+	}
+	switch {
+	case most == 0 && b.extra == 0:
+		c.fault(&c.Phantom, "actor %d has a lease at version %d that was released or never acknowledged", actor, v)
+		return
+	case v < least:
+		c.fault(&c.Lost, "the lease of actor %d is at version %d, acknowledged was %d", actor, v, least)
+		return
+	case v > most+b.extra:
+		c.fault(&c.Phantom, "the lease of actor %d is at version %d, issued was at most %d", actor, v, most+b.extra)
+		return
+	}
+	if err := space.CheckLease(actor, value, scratch); err != nil {
+		c.fault(&c.Lost, "the lease of actor %d is damaged: %v", actor, err)
+	}
+}
+
+func (c *checked) fault(count *int, format string, args ...any) {
+	*count++
+	if c.first == "" {
+		c.first = fmt.Sprintf(format, args...)
+	}
+}
+
+// conclude sums up for a class. Class none promises nothing after close, so
+// that there only what is found is judged.
+func (c *checked) conclude(class engines.Class) *result.Check {
+	check := c.Check
+	if class == engines.None {
+		check.Lost -= c.missing
+		check.Records -= c.missing
+	}
+	switch {
+	case check.Lost > 0 || check.Phantom > 0:
+		check.Verdict = fmt.Sprintf("%d lost and %d phantom of %d leases: %s", check.Lost, check.Phantom, check.Records, c.first)
+	case class == engines.None && c.missing > 0:
+		check.Verdict = fmt.Sprintf("%d leases are gone, as class none allows", c.missing)
+	default:
+		check.Verdict = verdictOK
+	}
+	return &check
+}

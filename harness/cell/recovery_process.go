@@ -1,0 +1,170 @@
+package cell
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"orbitbench/engines"
+	"orbitbench/engines/directory"
+	"orbitbench/engines/lease"
+	"orbitbench/harness/clock"
+	"orbitbench/harness/record"
+	"orbitbench/harness/result"
+	"orbitbench/workloads"
+)
+
+// acksDescriptor is where a process of a recovery finds the shared memory.
+const acksDescriptor = 3
+
+// recoveryProcess is the body of `cell recovery-load` and `cell recovery-open`.
+// What goes wrong with the engine is said on stdout; an error is returned for
+// what is wrong with the call.
+func recoveryProcess(ctx context.Context, args []string, lookup Lookup, stdin io.Reader, stdout io.Writer) error {
+	if len(args) != 1 || args[0] != "recovery-load" && args[0] != "recovery-open" {
+		return fmt.Errorf("arguments are %q, want none, recovery-load or recovery-open", args)
+	}
+	var job recoveryJob
+	if err := readJSON(stdin, &job); err != nil {
+		return err
+	}
+	r := &recovering{job: &job, out: json.NewEncoder(stdout)}
+	var err error
+	if r.driver, err = lookup(job.Spec.Plan.Engine); err != nil {
+		return err
+	}
+	if r.space, err = workloads.NewSpace(workloads.Params(job.Spec.Params), job.Spec.Seed); err != nil {
+		return err
+	}
+	if r.acks, err = mapAcks(os.NewFile(acksDescriptor, "acks"), r.space.Size()); err != nil {
+		return err
+	}
+	if args[0] == "recovery-load" {
+		if err := r.load(ctx); err != nil {
+			return r.out.Encode(loadReply{Error: err.Error()})
+		}
+		return nil
+	}
+	reply, err := r.open(ctx)
+	if err != nil {
+		reply = &openReply{Error: err.Error()}
+	}
+	return r.out.Encode(reply)
+}
+
+// recovering is one of the two processes.
+type recovering struct {
+	job    *recoveryJob
+	driver engines.Driver
+	space  *workloads.Space
+	acks   *acks
+	out    *json.Encoder
+}
+
+func (r *recovering) options() engines.Options { return r.job.Spec.options(r.job.Store) }
+
+func (r *recovering) directory(e engines.Engine) *directory.Directory {
+	return directory.New(e, directory.Options{Generic: r.job.Spec.Path == PathGeneric})
+}
+
+// load loads and renews until it is killed.
+func (r *recovering) load(ctx context.Context) error {
+	e, err := r.driver.Open(ctx, r.options())
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	d := r.directory(e)
+	cell := &renewal{spec: &r.job.Spec, clock: clock.New(), space: r.space, engine: e, cell: new(result.Cell)}
+	cell.table = newTable(&cell.arena, r.space.Size(), r.space.Shared())
+	cell.progress = func(p Progress) { _ = r.out.Encode(loadReply{Done: int(p.Done)}) } // a reader that went away has killed us
+	if err := cell.load(ctx, d); err != nil {
+		return err
+	}
+	// The load is acknowledged like everything else.
+	copy(r.acks.latest, cell.table.version)
+	if err := r.out.Encode(loadReply{Loaded: r.space.Residents()}); err != nil {
+		return err
+	}
+	failed := make(chan error)
+	for i, next := range workloads.NewRenewals(r.space, r.job.Spec.Seed) {
+		w := cell.newWorker(d, next)
+		go func() { failed <- r.renewForEver(ctx, i, w) }()
+	}
+	return <-failed
+}
+
+// renewForEver returns when an operation fails.
+func (r *recovering) renewForEver(ctx context.Context, writer int, w *worker) error {
+	var req workloads.Request
+	for ctx.Err() == nil {
+		w.next.Next(&req)
+		switch op, outcome := w.do(&req, w.clock.Now()); {
+		case op != workloads.Renew:
+			return fmt.Errorf("%v where only renewals were asked for", op)
+		case outcome == record.Error:
+			return w.err
+		case outcome == record.OK:
+			r.acks.acknowledge(writer, req.Actor, w.granted)
+		}
+	}
+	return errInterrupted
+}
+
+// open opens what was left, takes the times, and compares.
+func (r *recovering) open(ctx context.Context) (*openReply, error) {
+	reply := &openReply{OpenBegin: monotonic()}
+	e, err := r.driver.Open(ctx, r.options())
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	reply.OpenEnd = monotonic()
+	d := r.directory(e)
+	reply.Path = d.Path()
+	probeErr := r.probe(ctx, d.NewSession(), reply)
+	checked, err := checkStore(ctx, e, r.space, bounds{least: r.acks.pledged, most: r.acks.latest, extra: 1})
+	if err != nil {
+		return nil, err
+	}
+	reply.Check = *checked.conclude(engines.Sync)
+	if probeErr != nil && reply.Check.Lost+reply.Check.Phantom == 0 {
+		return nil, probeErr // reading one by one and scanning differ
+	}
+	if err := e.Close(); err != nil {
+		return nil, fmt.Errorf("close: %w", err)
+	}
+	return reply, nil
+}
+
+// probe reads one lease, verifies it and renews it.
+func (r *recovering) probe(ctx context.Context, s *directory.Session, reply *openReply) error {
+	actor := r.space.Resident(r.job.Probe)
+	key := r.space.AppendKey(nil, actor)
+	value, v, err := s.Get(ctx, key)
+	if err != nil {
+		return fmt.Errorf("first read: %w", err)
+	}
+	if least := r.acks.pledged[actor]; uint64(v) < least {
+		return fmt.Errorf("first read: version %d, acknowledged was %d", v, least)
+	}
+	if err := r.space.CheckLease(actor, value, nil); err != nil {
+		return fmt.Errorf("first read: %w", err)
+	}
+	reply.FirstRead = monotonic()
+	now := time.Now().UnixNano()
+	granted, err := s.Renew(ctx, key, v, lease.Renewal{ExpiresAt: now + r.space.Duration(), Now: now})
+	if err != nil {
+		return fmt.Errorf("first write: %w", err)
+	}
+	reply.FirstWrite = monotonic()
+	if most := r.acks.latest[actor]; uint64(granted) <= most {
+		return errors.Join(errNotFenced, fmt.Errorf("granted version %d after %d had been acknowledged", granted, most))
+	}
+	r.acks.latest[actor], r.acks.pledged[actor] = uint64(granted), uint64(granted)
+	return nil
+}
+
+var errNotFenced = errors.New("a version was granted twice")

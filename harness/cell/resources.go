@@ -1,0 +1,173 @@
+package cell
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+	"unicode"
+
+	"orbitbench/engines"
+	"orbitbench/harness/procstat"
+	"orbitbench/harness/record"
+	"orbitbench/harness/result"
+	"orbitbench/workloads"
+)
+
+// usage is what the process used between two moments.
+func usage(before, after procstat.Usage, operations uint64) *result.Resources {
+	r := &result.Resources{
+		CPUUserNs:        after.UserNs - before.UserNs,
+		CPUSystemNs:      after.SystemNs - before.SystemNs,
+		WrittenBytes:     after.WrittenBytes - before.WrittenBytes,
+		DeviceWriteBytes: after.DeviceWriteBytes - before.DeviceWriteBytes,
+		Allocations:      after.Mallocs - before.Mallocs,
+		GCPauseNs:        after.GCPauseNs - before.GCPauseNs,
+		GCCPUFraction:    procstat.GCCPUFraction(before, after),
+	}
+	if operations > 0 {
+		r.CPUPerOpNs = float64(r.CPUUserNs+r.CPUSystemNs) / float64(operations)
+	}
+	return r
+}
+
+// userBytes are the keys and values of the acknowledged writes.
+func userBytes(ops []result.OpResult, keyBytes, valueBytes int) (n uint64) {
+	for _, op := range ops {
+		if op.Outcome != record.OK.String() {
+			continue
+		}
+		count := op.Latency.Count + op.Latency.OutOfRange
+		switch op.Op {
+		case workloads.Renew.String(), workloads.Acquire.String():
+			n += count * uint64(keyBytes+valueBytes)
+		case workloads.Release.String():
+			n += count * uint64(keyBytes)
+		}
+	}
+	return n
+}
+
+// gauges are the fields of engines.Stats that say how much there is; the
+// others count what has happened.
+var gauges = map[string]bool{"records": true, "table_bytes": true, "cache_bytes": true, "mapped_bytes": true, "replayed_records": true}
+
+// engineStats names the counters of a phase: gauges as they are at its end,
+// the rest as what was added. A figure that the engine does not have is left out.
+func engineStats(before, after engines.Stats) map[string]uint64 {
+	stats := make(map[string]uint64)
+	b, a := reflect.ValueOf(before), reflect.ValueOf(after)
+	for i := range a.NumField() {
+		name, n := snakeCase(a.Type().Field(i).Name), a.Field(i).Uint()
+		if n == 0 {
+			continue
+		}
+		if !gauges[name] {
+			n -= min(n, b.Field(i).Uint())
+		}
+		stats[name] = n
+	}
+	return stats
+}
+
+func snakeCase(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// spansOf returns the background work that overlaps the phase.
+func spansOf(e engines.Engine, begin time.Time, seconds float64) []result.Span {
+	s, ok := e.(engines.Spanner)
+	if !ok {
+		return nil
+	}
+	var list []result.Span
+	for _, span := range s.Spans() {
+		from := span.Begin.Sub(begin).Seconds()
+		to := seconds // still running
+		if !span.End.IsZero() {
+			to = span.End.Sub(begin).Seconds()
+		}
+		if to < 0 || from > seconds {
+			continue
+		}
+		list = append(list, result.Span{Kind: span.Kind, BeginS: from, EndS: to, Bytes: span.Bytes})
+	}
+	return list
+}
+
+// Thresholds of the warnings (METHOD: how a figure is obtained).
+const (
+	lagShare       = 0.05  // of the latency's percentile that the lag may take
+	lagLeastNs     = 2000  // below this, lag is never held against a cell
+	rateTolerance  = 0.01  // of the offered rate that may be missed
+	tailSamples    = 10    // that must lie above a percentile
+	expiredShare   = 0.01  // of the renewals that may find their lease run out
+	tailPercentile = 0.001 // above p99.9
+	lagNote        = "the generator, not the engine, decides these latencies"
+)
+
+// warnings are the doubts about the figures of a phase.
+func warnings(m *result.Measure, mix map[string]float64) []string {
+	var list []string
+	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	renew := latencyOf(m, workloads.Renew.String())
+	if m.Lag != nil && renew.Count > 0 {
+		for _, q := range []struct {
+			name         string
+			lag, latency int64
+		}{{"p50", m.Lag.P50Ns, renew.P50Ns}, {"p99", m.Lag.P99Ns, renew.P99Ns}} {
+			if float64(q.lag) <= max(lagShare*float64(q.latency), lagLeastNs) {
+				continue
+			}
+			if q.name == "p50" {
+				add("invalid: generator lag p50 %v against a renew p50 of %v: %s", time.Duration(q.lag), time.Duration(q.latency), lagNote)
+				break
+			}
+			add("generator lag %s %v is part of the renew %s of %v", q.name, time.Duration(q.lag), q.name, time.Duration(q.latency))
+		}
+	}
+	if m.OfferedPerS > 0 && m.AchievedPerS < (1-rateTolerance)*m.OfferedPerS {
+		add("offered rate missed: %.4g of %.4g operations/s (%.1f%%)", m.AchievedPerS, m.OfferedPerS, 100*(m.AchievedPerS/m.OfferedPerS-1))
+	}
+	if m.Dropped > 0 {
+		add("%d due operations were never started: too many were waiting", m.Dropped)
+	}
+	if n := renew.Count; n > 0 && float64(n)*tailPercentile < tailSamples {
+		add("%d renewals: fewer than %d lie above p99.9", n, tailSamples)
+	}
+	if m.DeadlineMisses > 0 {
+		add("%d renewals were acknowledged after their lease had run out", m.DeadlineMisses)
+	}
+	var outOfRange uint64
+	for _, op := range m.Ops {
+		outOfRange += op.Latency.OutOfRange
+		expired := op.Op == workloads.Renew.String() && op.Outcome == record.Expired.String()
+		if expired && float64(op.Latency.Count) > expiredShare*float64(renew.Count) {
+			add("%d renewals found that their lease had run out", op.Latency.Count)
+		}
+		if op.Op == workloads.Release.String() && op.Outcome == record.OK.String() && mix[op.Op] == 0 {
+			add("the reserve of free actors was used up: %d acquisitions became releases", op.Latency.Count)
+		}
+	}
+	if outOfRange > 0 {
+		add("%d operations took longer than a histogram holds (%v)", outOfRange, time.Duration(record.HighestNs))
+	}
+	return list
+}
+
+// latencyOf is the latency of an operation with outcome ok.
+func latencyOf(m *result.Measure, op string) result.Latency {
+	for _, o := range m.Ops {
+		if o.Op == op && o.Outcome == record.OK.String() {
+			return o.Latency
+		}
+	}
+	return result.Latency{}
+}
