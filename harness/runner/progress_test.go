@@ -29,21 +29,25 @@ func someCells() []plan.Cell {
 // screen plays the few escapes that Terminal uses and returns what a reader sees.
 func screen(raw string) []string {
 	lines := []string{""}
-	row := 0
+	row, column := 0, 0
 	for raw != "" {
 		switch {
 		case strings.HasPrefix(raw, eraseLine):
-			lines[row], raw = "", raw[len(eraseLine):]
+			lines[row], column, raw = "", 0, raw[len(eraseLine):]
+		case strings.HasPrefix(raw, eraseRest):
+			lines[row], raw = lines[row][:column], raw[len(eraseRest):]
 		case strings.HasPrefix(raw, lineUp):
 			row, raw = row-1, raw[len(lineUp):]
+		case raw[0] == '\r':
+			column, raw = 0, raw[1:]
 		case raw[0] == '\n':
-			if row++; row == len(lines) {
+			if row, column = row+1, 0; row == len(lines) {
 				lines = append(lines, "")
 			}
 			raw = raw[1:]
 		default:
-			lines[row] += raw[:1]
-			raw = raw[1:]
+			lines[row] = lines[row][:column] + raw[:1] + lines[row][min(column+1, len(lines[row])):]
+			column, raw = column+1, raw[1:]
 		}
 	}
 	return lines

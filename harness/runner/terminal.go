@@ -92,7 +92,7 @@ func (t *Terminal) CellDone(i int, c plan.Cell, res *result.Cell) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.done += c.Estimate()
-	t.current = -1
+	t.current, t.latest = -1, cell.Progress{}
 	if res.Status != result.OK {
 		line := fmt.Sprintf("[%d/%d] %s  %s", i+1, len(t.cells), title(c), outcome(res))
 		if res.Status == result.Failed {
@@ -120,6 +120,7 @@ func (t *Terminal) End() {
 
 const (
 	eraseLine = "\r\x1b[2K"
+	eraseRest = "\x1b[K" // of the line
 	lineUp    = "\x1b[1A"
 )
 
@@ -155,8 +156,11 @@ func (t *Terminal) draw() {
 			width = w
 		}
 	}
-	t.erase()
-	t.print(t.paint("1", clip(first, width-1)) + "\n" + clip(second, width-1))
+	start := ""
+	if t.drawn {
+		start = lineUp + "\r" // written over rather than erased first, which would flicker
+	}
+	t.print(start + t.paint("1", clip(first, width-1)) + eraseRest + "\n" + clip(second, width-1) + eraseRest)
 	t.drawn = true
 }
 
@@ -165,6 +169,9 @@ func (t *Terminal) lines() (first, second string) {
 	share := 0.0
 	if t.current < 0 {
 		first = "preparing"
+		if t.latest.Phase != "" {
+			first = "measuring the harness itself  " + phase(t.latest)
+		}
 	} else {
 		c := t.cells[t.current]
 		first = fmt.Sprintf("[%d/%d] %s  %s", t.current+1, len(t.cells), title(c), phase(t.latest))
