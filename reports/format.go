@@ -32,6 +32,9 @@ func significant(v float64) string {
 	if r := math.Round(v*scale) / scale; math.Floor(math.Log10(r)) > float64(e) {
 		e++
 	}
+	if e > 2 { // digits after the third carry nothing
+		v = math.Round(v*scale) / scale
+	}
 	return strconv.FormatFloat(v, 'f', max(0, 2-e), 64)
 }
 

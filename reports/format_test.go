@@ -29,6 +29,7 @@ func TestFactors(t *testing.T) {
 		require.Equal(t, want, factor(f))
 	}
 	require.Equal(t, "0.0105x", ratioField(.01052, true))
+	require.Equal(t, "3840x", ratioField(3843, true))
 	require.Equal(t, noFigure, ratioField(0, false))
 }
 

@@ -222,6 +222,9 @@ func (r *Report) markdownEngines(b *bytes.Buffer) {
 		if e.Configuration != "" {
 			fmt.Fprintf(b, " Configuration: %s", escape(e.Configuration))
 		}
+		if e.Complexity != nil && e.Complexity.Note != "" {
+			fmt.Fprintf(b, " Complexity: %s.", escape(strings.TrimSuffix(e.Complexity.Note, ".")))
+		}
 		if e.VisibleBeforeDurable {
 			b.WriteString(" Shows a commit to readers before it is durable.")
 		}

@@ -164,13 +164,36 @@ func (r *Report) drawPercentileFrame(c *chart.Canvas, p *percentilePanel, head s
 		}
 		p.write(c, text, y-9, y+4)
 	}
-	if len(p.absent) > 0 {
-		y := a.Y1 - 9
-		for _, line := range chart.Note.Wrap("no line: "+strings.Join(p.absent, ", "), a.X1-a.X0-12) {
+	y := a.Y1 - 9
+	for _, remark := range p.remarks() {
+		for _, line := range chart.Note.Wrap(remark, a.X1-a.X0-12) {
 			c.Text(chart.Note, chart.Point{X: a.X0 + 5, Y: y}, chart.Left, line)
 			y -= 9.5
 		}
 	}
+}
+
+// remarks say which engines have no curve, and which curves are not of the
+// load that was asked for or of an engine that kept its data.
+func (p *percentilePanel) remarks() []string {
+	var out, missed, lost []string
+	for _, c := range p.curves {
+		if c.row.missedRate() {
+			missed = append(missed, c.row.name())
+		}
+		if len(c.row.losses) > 0 {
+			lost = append(lost, c.row.name())
+		}
+	}
+	for _, r := range []struct {
+		head  string
+		names []string
+	}{{"no line: ", p.absent}, {"missed the offered rate: ", missed}, {"lost data: ", lost}} {
+		if len(r.names) > 0 {
+			out = append(out, r.head+strings.Join(r.names, ", "))
+		}
+	}
+	return out
 }
 
 // percentileHeads are the titles of the panels, in the longest form that all

@@ -35,6 +35,9 @@ func (r *Report) addTrial(b *block, row *row, it item) error {
 	row.offered = c.Measure.OfferedPerS
 	row.achieved = append(row.achieved, c.Measure.AchievedPerS)
 	row.use.add(c)
+	if belowHarness(c) {
+		row.warnings = append(row.warnings, fmt.Sprintf("trial %d: no memory figure, resident memory ended below what the harness held before the engine was opened", c.Trial))
+	}
 	return row.addOps(c)
 }
 
@@ -70,9 +73,6 @@ func (r *row) addOps(c *result.Cell) (err error) {
 			r.warnings = append(r.warnings, fmt.Sprintf("trial %d: %d of %s %s lie beyond the histogram",
 				c.Trial, res.Latency.OutOfRange, res.Op, res.Outcome))
 		}
-	}
-	if m.Dropped > 0 {
-		r.warnings = append(r.warnings, fmt.Sprintf("trial %d: %d due operations were dropped, the in-flight bound was full", c.Trial, m.Dropped))
 	}
 	if m.DeadlineMisses > 0 {
 		r.warnings = append(r.warnings, fmt.Sprintf("trial %d: %d renewals were acknowledged after their lease had run out", c.Trial, m.DeadlineMisses))

@@ -248,12 +248,17 @@ func cgoField(_ *Report, r *row) string {
 	return "no"
 }
 
-// comparison is the table of one block with every column that has a figure.
+// noteColumns are the columns of the design note's table by their name here:
+// they stand in every comparison, if need be without a figure.
+var noteColumns = []string{"write p50", "read p50", "recovery time", "complexity lines", "memory used"}
+
+// comparison is the table of one block with the note's columns and every other
+// one that has a figure.
 func (r *Report) comparison(b *block) *table {
 	t := &table{columns: []column{{head: "engine", left: true}}}
 	var shown []field
 	for _, f := range fields {
-		if slices.ContainsFunc(b.rows, func(row *row) bool { return row.status == statusOK && f.text(r, row) != noFigure }) {
+		if slices.Contains(noteColumns, f.name()) || slices.ContainsFunc(b.rows, func(row *row) bool { return row.status == statusOK && f.text(r, row) != noFigure }) {
 			shown = append(shown, f)
 			t.columns = append(t.columns, f.column)
 		}

@@ -356,7 +356,7 @@ func (r *Report) legend() []string {
 	}
 }
 
-const maxTextWarnings = 12
+const maxTextWarnings = 8
 
 func (r *Report) textWarnings(t *textWriter) {
 	if len(r.warnings) == 0 {

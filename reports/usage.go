@@ -28,8 +28,9 @@ func (u *usage) add(c *result.Cell) {
 		return
 	}
 	m := res.Memory
-	if m.ResidentBytes > 0 {
-		own := float64(m.ResidentBytes) - float64(m.HarnessBytes)
+	// Below the harness' own memory lies no figure: pages that were resident
+	// before the engine was opened have gone since. [belowHarness] says so.
+	if own := float64(m.ResidentBytes) - float64(m.HarnessBytes); own > 0 {
 		u.resident = append(u.resident, own)
 		if n := leasesOf(c); n > 0 {
 			u.perMillion = append(u.perMillion, own*1e6/float64(n))
@@ -50,6 +51,12 @@ func (u *usage) add(c *result.Cell) {
 	u.user += float64(res.UserBytes)
 	u.space += float64(res.DiskBytes)
 	u.live += float64(res.LiveBytes)
+}
+
+// belowHarness reports whether a cell ended with less resident memory than the
+// harness held before the engine was opened, so that the engine's own is not known.
+func belowHarness(c *result.Cell) bool {
+	return c.Resources != nil && c.Resources.Memory.ResidentBytes < c.Resources.Memory.HarnessBytes
 }
 
 // leasesOf is how many leases the store of a cell held.
