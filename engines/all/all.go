@@ -21,6 +21,7 @@ func Drivers() []engines.Driver {
 		rocksdb.Driver{},
 		pebble.Driver{},
 		bbolt.Driver{},
+		batched.New(rocksdb.Driver{}),
 		batched.New(pebble.Driver{}),
 		batched.New(bbolt.Driver{}),
 		memory.Driver{},

@@ -39,7 +39,9 @@ func (d slowDriver) Info() engines.Info {
 		WhyNot: map[engines.Class]string{engines.Interval: "it has no clock"}}
 }
 
-func (d slowDriver) Configure(engines.Options) (any, error) { return nil, nil }
+func (d slowDriver) Configure(o engines.Options) (any, error) {
+	return nil, d.Info().Supports(o.Durability)
+}
 
 func (d slowDriver) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -116,7 +117,7 @@ func (p *plan) addGrid(o Options) {
 				p.addReference(renewKind, dur, w, n)
 				for _, d := range o.Drivers {
 					if o.wants(d.Info(), func(i engines.Info) bool { return !i.Optional }) {
-						p.addRenew(d.Info(), dur, w, n)
+						p.addEngine(d, point{kind: renewKind, dur: dur, workers: w, actors: n})
 					}
 				}
 			}
@@ -127,6 +128,10 @@ func (p *plan) addGrid(o Options) {
 func (p *plan) addRow(o Options, row targetRow) {
 	for _, n := range row.stores(o) {
 		for _, w := range row.workers {
+			if row.kind == harnessKind && !o.hasNoop() {
+				p.note("harness: this program has no engine %s", noopName)
+				continue
+			}
 			if row.kind == harnessKind {
 				p.add(mapPoint(n))
 				p.add(point{kind: harnessKind, workers: w})
@@ -135,16 +140,8 @@ func (p *plan) addRow(o Options, row targetRow) {
 			}
 			p.addReference(row.kind, row.dur, w, n)
 			for _, d := range o.Drivers {
-				info := d.Info()
-				if !o.wants(info, row.compares) {
-					continue
-				}
-				if row.kind == renewKind {
-					p.addRenew(info, row.dur, w, n)
-				} else if err := info.Supports(row.dur); err != nil {
-					p.note("%v", err)
-				} else {
-					p.add(point{kind: row.kind, engine: info.Name, dur: row.dur, workers: w, actors: n})
+				if o.wants(d.Info(), row.compares) {
+					p.addEngine(d, point{kind: row.kind, dur: row.dur, workers: w, actors: n})
 				}
 			}
 		}
@@ -162,12 +159,15 @@ func (p *plan) addReference(k kind, dur engines.Durability, workers, actors int)
 	p.add(mapPoint(actors))
 }
 
-func (p *plan) addRenew(info engines.Info, dur engines.Durability, writers, actors int) {
-	if err := info.Supports(dur); err != nil {
-		p.note("%v", err)
+// addEngine adds pt for an engine, or notes why it cannot be had.
+func (p *plan) addEngine(d engines.Driver, pt point) {
+	pt.engine = d.Info().Name
+	_, err := d.Configure(engines.Options{Durability: pt.dur})
+	if errors.Is(err, engines.ErrUnsupported) {
+		p.note("%s: %v", pt.engine, err)
 		return
 	}
-	p.add(point{kind: renewKind, engine: info.Name, dur: dur, workers: writers, actors: actors})
+	p.add(pt) // any other error is told when the engine is opened
 }
 
 // wants reports whether the engine takes part: among those that were named, or

@@ -58,7 +58,12 @@ func printRound(w io.Writer, p *plan, r round) error {
 func benchLine(p point, r round, races bool) string {
 	s := r[p]
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\t%d\t%s ns/op\t%s p50-ns\t%s p99-ns", p.name(), s.ops, figure(s.nsPerOp), figure(s.p50), figure(s.p99))
+	fmt.Fprintf(&b, "%s\t%d\t%s ns/op", p.name(), s.ops, figure(s.nsPerOp))
+	if p.kind == harnessKind {
+		fmt.Fprintf(&b, "\t%s allocs/op", figure(s.allocs))
+		return b.String()
+	}
+	fmt.Fprintf(&b, "\t%s p50-ns\t%s p99-ns", figure(s.p50), figure(s.p99))
 	ratio := func(unit string, of func(round, point) (float64, error)) {
 		if v, err := of(r, p); err == nil {
 			fmt.Fprintf(&b, "\t%s %s", figure(v), unit)

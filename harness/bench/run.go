@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/harness/cell"
 	"orbitbench/harness/floor"
 	"orbitbench/harness/result"
 )
@@ -56,6 +57,7 @@ type bench struct {
 	competitors map[competitorID]*competitor
 	maps        map[int]*mapRenewer // by actors; the chooser is set for each slice
 	floor       *floor.Writer
+	rig         *cell.Rig // of the harness' own points
 	others      others
 	done        []round
 }
@@ -89,6 +91,8 @@ func (b *bench) prepare(ctx context.Context) error {
 			b.openMap(p.actors)
 		case renewKind, getKind:
 			err = b.openCompetitor(ctx, p.competitor())
+		case harnessKind:
+			err = b.openRig(ctx)
 		}
 		if err != nil {
 			return err
@@ -140,6 +144,9 @@ func (b *bench) close() error {
 	if b.floor != nil {
 		errs = append(errs, b.floor.Close())
 	}
+	if b.rig != nil {
+		errs = append(errs, b.rig.Close())
+	}
 	return errors.Join(append(errs, os.RemoveAll(b.o.DataDir))...)
 }
 
@@ -155,9 +162,8 @@ func (b *bench) rounds(ctx context.Context) error {
 			if !settle(ctx) && ctx.Err() == nil {
 				b.progress("round %d: background work did not end within %v before %s", n+1, settleLimit, p.name())
 			}
-			l := b.loop(ctx, p, n)
 			b.others.start()
-			s, err := l.run(ctx)
+			s, err := b.measure(ctx, p, n)
 			b.others.stop()
 			if errors.Is(err, errStalled) {
 				b.progress("round %d: %s is left out: %v", n+1, p.name(), err)
@@ -175,6 +181,14 @@ func (b *bench) rounds(ctx context.Context) error {
 		b.progress("round %d of %d done after %.0f s", n+1, b.o.Rounds, time.Since(begin).Seconds())
 	}
 	return nil
+}
+
+// measure gives p its slice.
+func (b *bench) measure(ctx context.Context, p point, round int) (sample, error) {
+	if p.kind == harnessKind {
+		return b.measureHarness(ctx, p)
+	}
+	return b.loop(ctx, p, round).run(ctx)
 }
 
 // loop is the closed loop that measures p.

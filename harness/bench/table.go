@@ -63,8 +63,9 @@ func printFigures(w io.Writer, p *plan, rounds []round) error {
 			}
 		}
 		column(get(func(s sample) float64 { return s.nsPerOp }))
-		column(get(func(s sample) float64 { return s.p50 }))
-		column(get(func(s sample) float64 { return s.p99 }))
+		timed := pt.kind != harnessKind
+		column(only(timed, get(func(s sample) float64 { return s.p50 })))
+		column(only(timed, get(func(s sample) float64 { return s.p99 })))
 		renew := pt.kind == renewKind
 		sync := renew && pt.dur.Class == engines.Sync
 		column(only(sync, p50OverFloor))
