@@ -75,6 +75,13 @@ func wantErr(t *testing.T, what string, err, want error) {
 // kind, that they agree, and that there are no others.
 func checkIndex(t *testing.T, e engines.Engine) {
 	t.Helper()
+	for _, wrong := range indexErrors(t, e) {
+		t.Error(wrong)
+	}
+}
+
+func indexErrors(t *testing.T, e engines.Engine) (wrong []string) {
+	t.Helper()
 	want := make(map[string]string) // index key -> lease key
 	index := make(map[string][]byte)
 	scan(t, e, engines.Index, func(k, v []byte) { index[string(k)] = slices.Clone(v) })
@@ -87,7 +94,7 @@ func checkIndex(t *testing.T, e engines.Engine) {
 		byNode := nodeKey(&a, l.NodeID, k)
 		due, ok := index[string(byNode)]
 		if !ok || len(due) != dueBytes {
-			t.Errorf("lease %q of %s: node record is %x", k, l.NodeID, due)
+			wrong = append(wrong, fmt.Sprintf("lease %q of %s: node record is %x", k, l.NodeID, due))
 			return
 		}
 		want[string(byNode)] = string(k)
@@ -95,15 +102,84 @@ func checkIndex(t *testing.T, e engines.Engine) {
 	})
 	for k := range want {
 		if _, ok := index[k]; !ok {
-			t.Errorf("lease %q lacks index record %q", want[k], k)
+			wrong = append(wrong, fmt.Sprintf("lease %q lacks index record %q", want[k], k))
 		}
 	}
 	for k := range index {
 		if _, ok := want[k]; !ok {
-			t.Errorf("index record %q belongs to no lease", k)
+			wrong = append(wrong, fmt.Sprintf("index record %q belongs to no lease", k))
+		}
+	}
+	return wrong
+}
+
+// TestCheckIndexCatches breaks the index in each way there is.
+func TestCheckIndexCatches(t *testing.T) {
+	for what, spoil := range map[string]func(b *engines.Batch, byNode, byExpiry []byte){
+		"no node record":    func(b *engines.Batch, byNode, _ []byte) { b.Delete(engines.Index, byNode) },
+		"no expiry record":  func(b *engines.Batch, _, byExpiry []byte) { b.Delete(engines.Index, byExpiry) },
+		"wrong due":         func(b *engines.Batch, byNode, _ []byte) { b.Put(engines.Index, byNode, encodeDue(nil, 7)) },
+		"lease is gone":     func(b *engines.Batch, _, _ []byte) { b.Delete(engines.Leases, []byte("k")) },
+		"one more":          func(b *engines.Batch, byNode, _ []byte) { b.Put(engines.Index, append(byNode, 'x'), nil) },
+		"two expiry record": func(b *engines.Batch, _, _ []byte) { b.Put(engines.Index, appendExpiryKey(nil, 5, []byte("k")), nil) },
+	} {
+		e := open(t)
+		must[engines.Version](t)(New(e, Options{}).NewSession().Acquire(ctx, []byte("k"), newLease("n", 1, 100), 1))
+		checkIndex(t, e)
+		var b engines.Batch
+		var a arena
+		spoil(&b, nodeKey(&a, "n", []byte("k")), appendExpiryKey(nil, 100, []byte("k")))
+		if err := e.Apply(ctx, &b); err != nil {
+			t.Fatal(err)
+		}
+		if len(indexErrors(t, e)) == 0 {
+			t.Errorf("%s: not noticed", what)
 		}
 	}
 }
+
+// FuzzIndexRecords: whatever stands in keyspace Index, a sweep and a list end,
+// with an error or without, and a sound lease stays.
+func FuzzIndexRecords(f *testing.F) {
+	f.Add([]byte("e"), []byte{})
+	f.Add(appendExpiryKey(nil, 5, []byte("k")), []byte{})
+	f.Add(appendExpiryKey(nil, 5, []byte("other")), []byte("x"))
+	f.Add([]byte("n\x01nk"), encodeDue(nil, 5))
+	f.Add([]byte("n\x01nk"), []byte("short"))
+	f.Add([]byte("n\x01n"), []byte{})
+	e := open(f)
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		if len(key) == 0 || len(key) > engines.MaxKeyBytes {
+			return
+		}
+		s := New(e, Options{}).NewSession()
+		must[int](t)(s.Remove(ctx, slices.Values([][]byte{[]byte("k")})))
+		must[engines.Version](t)(s.Acquire(ctx, []byte("k"), newLease("n", 1, 1000), 1))
+		var b engines.Batch
+		b.Put(engines.Index, key, value)
+		if err := e.Apply(ctx, &b); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{
+			second(s.Sweep(ctx, 10, 0)),
+			second(s.ListByNode(ctx, "n", 0, func([]byte, engines.Version, []byte) error { return nil })),
+		} {
+			if err != nil && !errors.Is(err, lease.ErrFormat) {
+				t.Errorf("index record %x = %x: %v, want lease.ErrFormat or nothing", key, value, err)
+			}
+		}
+		if raw, _, err := s.Get(ctx, []byte("k")); err != nil || string(lease.HolderOf(raw)) != "n" {
+			t.Errorf("the lease is gone: %v", err)
+		}
+		b.Reset()
+		b.Delete(engines.Index, key)
+		if err := e.Apply(ctx, &b); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
 
 func scan(t *testing.T, e engines.Engine, ks engines.Keyspace, do func(k, v []byte)) {
 	t.Helper()

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"orbitbench/engines"
 	"orbitbench/engines/lease"
@@ -38,6 +39,9 @@ func (s *Session) ListByNode(ctx context.Context, node string, limit int, yield 
 		}
 		for i := range s.keys.ends {
 			key := s.keys.at(i)[len(prefix):]
+			if len(key) == 0 {
+				return seen, fmt.Errorf("index record %x: no lease key after the node id: %w", prefix, lease.ErrFormat)
+			}
 			raw, v, err := s.Get(ctx, key)
 			if errors.Is(err, engines.ErrNotFound) {
 				continue
