@@ -61,7 +61,7 @@ func PrepareDir(dir string) (string, error) {
 // VacantDir checks that a snapshot can be written to dir: it must not exist or
 // be empty. An empty one is removed, for libraries that insist on making it.
 func VacantDir(dir string) error {
-	err := os.Remove(dir)
+	err := syscall.Rmdir(dir) // not os.Remove, which removes a file too
 	switch {
 	case err == nil || errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -70,7 +70,7 @@ func VacantDir(dir string) error {
 	case errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w: snapshot directory %s is a file", engines.ErrInvalid, dir)
 	}
-	return err
+	return &fs.PathError{Op: "rmdir", Path: dir, Err: err}
 }
 
 // SyncFile makes the contents of one file, or the entries of one directory, durable.

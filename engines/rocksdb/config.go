@@ -36,7 +36,8 @@ const (
 )
 
 const commitReason = "A commit writes without sync under the latches of its keys, frees them, and then waits for a SyncWAL that one of the waiting writers makes for all of them: " +
-	"two documented calls (source: https://github.com/facebook/rocksdb/wiki/WAL-Performance) that any user can make, and faster than WriteOptions.sync, under which the latches would be held through the sync (commit = write_sync)."
+	"two documented calls that any user can make (source: https://github.com/facebook/rocksdb/wiki/WAL-Performance). On different keys this is as fast as WriteOptions.sync, whose write groups share syncs just the same; " +
+	"but under WriteOptions.sync the latches would be held through the sync, which hurts hot keys (commit = write_sync shows it)."
 
 // Config holds the options of the adapter, under the JSON names that
 // engines.Options.Config takes. Sizes are bytes.
