@@ -45,6 +45,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+func crc(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
 type meta struct {
 	seed    uint64
 	base    uint64
@@ -61,7 +63,7 @@ func (m meta) encode() []byte {
 	b = le.AppendUint64(b, m.base)
 	b = le.AppendUint64(b, m.ceiling)
 	b = le.AppendUint64(b, m.last)
-	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return le.AppendUint32(b, crc(b))
 }
 
 // decodeMeta is the inverse of encode; file is for its errors, which are *CorruptError.
@@ -74,8 +76,8 @@ func decodeMeta(file string, b []byte) (meta, error) {
 		return corrupt(0, "%d bytes, want %d", len(b), metaBytes)
 	case string(b[:8]) != metaMagic:
 		return corrupt(0, "magic %q, want %q", b[:8], metaMagic)
-	case crc32.Checksum(b[:48], castagnoli) != le.Uint32(b[48:]):
-		return corrupt(48, "checksum %08x, want %08x", le.Uint32(b[48:]), crc32.Checksum(b[:48], castagnoli))
+	case crc(b[:48]) != le.Uint32(b[48:]):
+		return corrupt(48, "checksum %08x, want %08x", le.Uint32(b[48:]), crc(b[:48]))
 	case le.Uint32(b[8:]) != metaFormat:
 		return corrupt(8, "format %d, this program reads %d", le.Uint32(b[8:]), metaFormat)
 	case le.Uint32(b[12:]) != stripes:
@@ -102,16 +104,30 @@ func readMeta(fsys vfs.FS, dir string) (meta, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return meta{}, err
 	}
-	names, derr := fsys.ReadDir(dir)
-	if derr != nil {
+	if rest, derr := leftovers(fsys, dir); derr != nil {
 		return meta{}, derr
-	}
-	for _, n := range names {
-		if n == logName || isSnapshot(n) {
-			return meta{}, &engines.CorruptError{File: name, Offset: -1, Reason: "is missing beside " + n}
-		}
+	} else if rest != "" {
+		return meta{}, &engines.CorruptError{File: name, Offset: -1, Reason: "is missing beside " + rest}
 	}
 	return meta{}, err
+}
+
+// leftovers names a file that only a store has, or "".
+func leftovers(fsys vfs.FS, dir string) (string, error) {
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, n := range names {
+		if isSnapshot(n) {
+			return n, nil
+		}
+	}
+	names, err = fsys.ReadDir(path.Join(dir, logName))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
+		return "", nil
+	}
+	return logName, err
 }
 
 func newMeta() (meta, error) {

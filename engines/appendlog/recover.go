@@ -151,7 +151,7 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 	d := newDealer(e, upTo)
 	log, info, err := wal.Open(ctx, o, start-1, func(_ int, r wal.Record) error { return d.record(ctx, r) })
 	if derr := d.finish(); err == nil && derr != nil {
-		err = e.corruptLog("%v", derr)
+		err = corruptLog(e.path(logName), "%v", derr)
 		if errors.Is(derr, engines.ErrFull) {
 			err = derr
 		}
@@ -160,25 +160,25 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 	if err != nil {
 		return info, err
 	}
-	return info, e.checkLog(info, start, upTo)
+	return info, checkLog(e.path(logName), e.meta, info, start, upTo)
 }
 
 // checkLog demands that the log holds what the snapshot and META say it does.
-func (e *engine) checkLog(info wal.ReplayInfo, start, upTo wal.LSN) error {
+func checkLog(dir string, m meta, info wal.ReplayInfo, start, upTo wal.LSN) error {
 	have := max(info.Last, start-1)
 	switch {
 	case info.First > start:
-		return e.corruptLog("begins with record %d, replay wants %d", info.First, start)
+		return corruptLog(dir, "begins with record %d, replay wants %d", info.First, start)
 	case have < upTo:
-		return e.corruptLog("ends with record %d, the snapshot wants all up to %d", have, upTo)
-	case have < wal.LSN(e.meta.last):
-		return e.corruptLog("ends with record %d, the store was closed at %d", have, e.meta.last)
+		return corruptLog(dir, "ends with record %d, the snapshot wants all up to %d", have, upTo)
+	case have < wal.LSN(m.last):
+		return corruptLog(dir, "ends with record %d, the store was closed at %d", have, m.last)
 	}
 	return nil
 }
 
-func (e *engine) corruptLog(format string, args ...any) error {
-	return &engines.CorruptError{File: e.path(logName), Offset: -1, Reason: "log " + fmt.Sprintf(format, args...)}
+func corruptLog(dir, format string, args ...any) error {
+	return &engines.CorruptError{File: dir, Offset: -1, Reason: "log " + fmt.Sprintf(format, args...)}
 }
 
 // finishStripes lists the free ids.
