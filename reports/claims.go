@@ -172,6 +172,9 @@ func (a aspect) verdict(r *row) verdict {
 	// recovery was measured.
 	ns, ok := a.figure(r)
 	switch {
+	case ok && a.name != "recovery" && r.missedRate():
+		// Its latency is that of a queue: it grows with the length of the run.
+		return verdict{word: notComparable, reason: "missed the rate"}
 	case ok:
 		return judge(ns, a.claimed(c))
 	case r.status != statusOK:

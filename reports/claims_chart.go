@@ -308,14 +308,13 @@ func (p *claimsPanel) drawRow(c *chart.Canvas, y float64, row claimsRow, conditi
 			continue
 		}
 		e, ok := p.extent(measured)
+		v := p.aspect.verdict(measured)
 		switch {
-		case !ok && measured.status != statusOK:
-			absent = append(absent, fmt.Sprintf("%s: %s", cond.block.durability, measured.status))
-			continue
-		case !ok && p.aspect.name == recoveryAspect.name && measured.recovery.reason == "":
+		case ok && v.judged():
+		case measured.status == statusOK && p.aspect.name == recoveryAspect.name && measured.recovery.reason == "":
 			continue // not planned in this class: the key says so by leaving it out
-		case !ok:
-			word, _, _ := strings.Cut(p.aspect.why(measured), ":")
+		default:
+			word, _, _ := strings.Cut(v.reason, ":")
 			absent = append(absent, fmt.Sprintf("%s: %s", cond.block.durability, word))
 			continue
 		}

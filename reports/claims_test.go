@@ -60,6 +60,19 @@ func TestClaimsAreJudgedPerClassAndAgainstTheFloor(t *testing.T) {
 	require.NotContains(t, r.Claims(), "hold under sync")
 }
 
+func TestMissedRateIsNotComparable(t *testing.T) {
+	r := load(t, writeRun(t, []string{"appendlog", "pebble"}, 1, func(c *result.Cell) bool {
+		if c.Engine == "pebble" && c.Measure != nil {
+			c.Measure.AchievedPerS = .9 * c.Measure.OfferedPerS
+		}
+		return true
+	}, nil))
+	row := r.find("sync", "pebble")
+	require.Equal(t, verdict{word: notComparable, reason: "missed the rate"}, writeAspect.verdict(row))
+	require.True(t, recoveryAspect.verdict(row).judged(), "no load is offered to a recovery")
+	require.Contains(t, r.Claims(), "0 of 1 hold under sync")
+}
+
 func TestRecoveryIsJudgedWhereRenewalsFailed(t *testing.T) {
 	r := load(t, writeRun(t, []string{"appendlog"}, 1, func(c *result.Cell) bool {
 		if c.Kind == result.KindRenewal {
