@@ -96,7 +96,7 @@ func (a *app) announce(p *plan.Plan) {
 	fmt.Fprintf(a.stderr, "plan: profile %s, %d cells (%d skipped), about %s\n  engines    %s\n  workloads  %s\n",
 		p.Profile, len(cells), skipped, runner.Duration(p.Estimate()), strings.Join(engines, ", "), strings.Join(workloads, ", "))
 	if p.Preview {
-		fmt.Fprintln(a.stderr, "  one short trial each: a PREVIEW, from which no engine is judged better than another")
+		fmt.Fprintln(a.stderr, "  short trials: a PREVIEW, from which no engine is judged better than another")
 	}
 }
 

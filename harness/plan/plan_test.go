@@ -228,7 +228,7 @@ func TestFlagsStandOverFileOverProfile(t *testing.T) {
 	require.EqualValues(t, 9, p.Seed)
 	require.Equal(t, 33.0, p.Workloads[0].Params.RatePerS)
 	require.Equal(t, "generic", p.Workloads[0].Path)
-	require.Equal(t, 6.0, p.Workloads[0].Params.Seconds, "the profile's time, where neither says")
+	require.Equal(t, steadySeconds, p.Workloads[0].Params.Seconds, "the profile's time, where neither says")
 }
 
 func TestWorkloadSelection(t *testing.T) {
