@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"orbitbench/engines"
+	"orbitbench/engines/appendlog"
 	"orbitbench/engines/batched"
 	"orbitbench/engines/bbolt"
 	"orbitbench/engines/memory"
@@ -18,6 +19,7 @@ import (
 // Drivers returns every engine, in the order in which tables show them.
 func Drivers() []engines.Driver {
 	return []engines.Driver{
+		appendlog.Driver{},
 		rocksdb.Driver{},
 		pebble.Driver{},
 		bbolt.Driver{},
