@@ -35,7 +35,7 @@ type Renewal struct {
 	space     *Space
 	zipf      *zipf
 	stride    uint64 // scatters Zipf ranks over the residents
-	shared    bool
+	owned     bool   // each worker has residents of its own
 	residents uint64
 }
 
@@ -57,7 +57,7 @@ func NewRenewals(s *Space, seed uint64) []*Renewal {
 			rng: newRandom(seed, w), cuts: cuts, nodes: uint64(s.params.Nodes),
 			first: w * s.block, own: own, reserve: s.block - own,
 			space: s, zipf: z, stride: stride,
-			shared: s.Shared(), residents: uint64(s.residents),
+			owned: !s.Shared(), residents: uint64(s.residents),
 		}
 	}
 	return all
@@ -105,6 +105,16 @@ func gcd(a, b uint64) uint64 {
 func (g *Renewal) Next(r *Request) {
 	x := g.rng.next()
 	draw := x & (1<<32 - 1)
+	if draw < g.cuts[Renew] && g.owned { // by far the most frequent
+		if i := int(x >> 32 * uint64(g.own+g.held) >> 32); i < g.own {
+			r.Op, r.Actor = Renew, g.first+i
+			return
+		}
+	}
+	g.choose(r, x, draw)
+}
+
+func (g *Renewal) choose(r *Request, x, draw uint64) {
 	switch {
 	case draw < g.cuts[Renew]:
 		r.Op = Renew
@@ -125,7 +135,7 @@ func (g *Renewal) Next(r *Request) {
 
 // target chooses a lease that is held; x has 32 random bits.
 func (g *Renewal) target(r *Request, x uint64) {
-	if g.zipf == nil && !g.shared {
+	if g.owned {
 		i := int(x * uint64(g.own+g.held) >> 32)
 		if i < g.own {
 			r.Actor = g.first + i

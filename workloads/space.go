@@ -32,7 +32,7 @@ type Space struct {
 	salt      uint32 // of the keys
 	residents int
 	block     int // actors of one worker's block
-	types     []string
+	types     []typeSlot
 	nodes     []string
 	duration  int64
 }
@@ -62,7 +62,10 @@ func NewSpace(p Params, seed uint64) (*Space, error) {
 		s.nodes = append(s.nodes, nodeName(i))
 	}
 	for i := range p.ActorTypes {
-		s.types = append(s.types, typeName(p.Preset, i))
+		name := typeName(p.Preset, i)
+		slot := typeSlot{length: len(name)}
+		copy(slot.bytes[:], name)
+		s.types = append(s.types, slot)
 	}
 	return s, nil
 }
@@ -111,21 +114,43 @@ func (s *Space) Shared() bool {
 	return s.params.Distribution == Zipf || s.residents < s.params.Workers
 }
 
-// AppendKey appends the key of an actor: the bytes of a lease.Key.
+// KeyRoom is the room that PutKey needs; no key is longer.
+const KeyRoom = lease.UUIDBytes + typeRoom
+
+// typeRoom is the longest name of a type.
+const typeRoom = 32
+
+// typeSlot is a name with room for the longest: copying all of it takes one
+// instruction, where a copy of variable length is a call.
+type typeSlot struct {
+	bytes  [typeRoom]byte
+	length int
+}
+
+// PutKey sets dst to the key of an actor, the bytes of a lease.Key, and returns its length.
 //
 // The id is a UUID whose first 32 bits are a permutation of the actor's number
 // and whose rest is a hash of it, with version 8 (custom) and the RFC variant.
+func (s *Space) PutKey(dst *[KeyRoom]byte, actor int) int {
+	p := uint64(permute(uint32(actor) ^ s.salt))
+	h := (p + s.seed) * golden
+	h = (h ^ h>>32) * wyMask
+	binary.BigEndian.PutUint64(dst[0:], p<<32|h>>32&^0xf000|0x8000)
+	binary.BigEndian.PutUint64(dst[8:], (h^h>>29)*wyStep&^(3<<62)|1<<63)
+	t := &s.types[scale(h*golden, uint64(len(s.types)))]
+	*(*[typeRoom]byte)(dst[lease.UUIDBytes:]) = t.bytes
+	return lease.UUIDBytes + t.length
+}
+
+// AppendKey appends the key of an actor to dst.
 func (s *Space) AppendKey(dst []byte, actor int) []byte {
-	h := mix(s.seed + uint64(actor)*golden)
-	first := uint64(permute(uint32(actor)^s.salt))<<32 | h>>32&^0xf000 | 0x8000
-	second := h*golden&^(3<<62) | 1<<63
-	dst = binary.BigEndian.AppendUint64(dst, first)
-	dst = binary.BigEndian.AppendUint64(dst, second)
-	return append(dst, s.types[scale(h, uint64(len(s.types)))]...)
+	var key [KeyRoom]byte
+	n := s.PutKey(&key, actor)
+	return append(dst, key[:n]...)
 }
 
 // KeyBytes is the length of the longest key.
-func (s *Space) KeyBytes() int { return lease.UUIDBytes + len(s.types[len(s.types)-1]) }
+func (s *Space) KeyBytes() int { return lease.UUIDBytes + s.types[len(s.types)-1].length }
 
 // ActorOf returns the actor with this key, or false if no actor of s has it.
 func (s *Space) ActorOf(key []byte) (int, bool) {
@@ -136,8 +161,9 @@ func (s *Space) ActorOf(key []byte) (int, bool) {
 	if actor >= s.Size() {
 		return 0, false
 	}
-	var buf [128]byte
-	return actor, bytes.Equal(s.AppendKey(buf[:0], actor), key)
+	var want [KeyRoom]byte
+	n := s.PutKey(&want, actor)
+	return actor, bytes.Equal(want[:n], key)
 }
 
 // NodeOf returns the number of the node that holds an actor's lease.

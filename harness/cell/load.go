@@ -73,7 +73,8 @@ func (r *renewal) readBack(ctx context.Context) error {
 			return fmt.Errorf("lease of actor %d: %w", actor, err)
 		}
 		n++
-		r.table.acknowledge(actor, uint64(v), lease.ExpiresAt(value)-r.clock.Wall(0))
+		r.table.acknowledge(actor, uint64(v))
+		r.table.extend(actor, min(lease.ExpiresAt(value)-r.clock.Wall(0), longestLease), 0)
 		return nil
 	})
 	switch {

@@ -88,7 +88,8 @@ func newRig(ctx context.Context, s *Spec, lookup Lookup) (*renewal, error) {
 		r.workers = append(r.workers, r.newWorker(d, next))
 	}
 	for i := range r.space.Residents() {
-		r.table.acknowledge(r.space.Resident(i), 1, math.MaxInt64)
+		r.table.acknowledge(r.space.Resident(i), 1)
+		r.table.extend(r.space.Resident(i), longestLease, 0)
 	}
 	return r, nil
 }

@@ -117,62 +117,6 @@ func (p *phase) watch(ctx context.Context, done <-chan struct{}, limit time.Dura
 	}
 }
 
-// closed is one worker's closed loop: the reading that ends an operation begins
-// the next one, so that each operation costs one reading of the clock.
-func (p *phase) closed(w *worker, rec *record.Recorder, _ int, start int64) (n uint64) {
-	if p.sampled > 1 {
-		return p.closedSampled(w, rec, start)
-	}
-	c, end, most := w.clock, start+int64(p.length), p.most-1 // 0 wraps round to no bound
-	var r workloads.Request
-	for now := c.Now(); now < end && n <= most && !p.stop.Load(); {
-		w.next.Next(&r)
-		op, outcome := w.do(&r, now)
-		after := c.Now()
-		n++
-		if uint32(min(after>>expiryShift, noDeadline)) > w.deadline {
-			w.counts.missed++
-		}
-		if rec.Record(int(op), outcome, after-now, after-start) {
-			after = c.Now()
-		}
-		if outcome == record.Error {
-			p.fail()
-			return n
-		}
-		now = after
-	}
-	return n
-}
-
-// closedSampled times one operation of every p.sampled; the others take the
-// time of the last reading for theirs.
-func (p *phase) closedSampled(w *worker, rec *record.Recorder, start int64) (n uint64) {
-	c, end, most := w.clock, start+int64(p.length), p.most-1 // 0 wraps round to no bound
-	var r workloads.Request
-	for now := c.Now(); now < end && n <= most && !p.stop.Load(); {
-		for range p.sampled - 1 {
-			w.next.Next(&r)
-			n++
-			if _, outcome := w.do(&r, now); outcome == record.Error {
-				p.fail()
-				return n
-			}
-		}
-		w.next.Next(&r)
-		before := c.Now()
-		op, outcome := w.do(&r, before)
-		now = c.Now()
-		n++
-		rec.Record(int(op), outcome, now-before, now-start)
-		if outcome == record.Error {
-			p.fail()
-			return n
-		}
-	}
-	return n
-}
-
 func (p *phase) fail() {
 	p.failed.Store(true)
 	p.halt()
@@ -217,17 +161,17 @@ func (p *phase) open(m *measured, start int64, drain time.Duration) (func(*worke
 }
 
 func (p *phase) openWorker(w *worker, rec *record.Recorder, t *pacer.Ticket, start int64) (n uint64) {
-	var r workloads.Request
+	var r request
 	for p.pace.Take(t) {
-		w.next.Next(&r)
+		w.draw(&r)
 		began := t.StartNs
 		op, outcome := w.do(&r, start+began)
 		after := w.clock.Now() - start
 		n++
-		if uint32(min((start+after)>>expiryShift, noDeadline)) > w.deadline {
-			w.counts.missed++
-		}
 		rec.RecordOpen(int(op), outcome, after-t.DueNs, after-began, after)
+		if outcome == record.OK {
+			w.settle(op, r.Actor, start+began, start+after)
+		}
 		if outcome == record.Error {
 			p.fail()
 			return n

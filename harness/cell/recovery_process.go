@@ -99,9 +99,9 @@ func (r *recovering) load(ctx context.Context) error {
 
 // renewForEver returns when an operation fails.
 func (r *recovering) renewForEver(ctx context.Context, writer int, w *worker) error {
-	var req workloads.Request
+	var req request
 	for ctx.Err() == nil {
-		w.next.Next(&req)
+		w.draw(&req)
 		switch op, outcome := w.do(&req, w.clock.Now()); {
 		case op != workloads.Renew:
 			return fmt.Errorf("%v where only renewals were asked for", op)

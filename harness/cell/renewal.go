@@ -117,7 +117,8 @@ func (r *renewal) drive(ctx context.Context) error {
 func (r *renewal) newWorker(d *directory.Directory, next *workloads.Renewal) *worker {
 	return &worker{
 		ctx: context.Background(), clock: r.clock, space: r.space, session: d.NewSession(), table: r.table, next: next,
-		key: make([]byte, 0, engines.MaxKeyBytes),
+		untilNs: min(r.space.Duration(), longestLease),
+		batch:   new(batch),
 	}
 }
 

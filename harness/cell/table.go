@@ -1,7 +1,6 @@
 package cell
 
 import (
-	"math"
 	"sync/atomic"
 
 	"orbitbench/harness/offheap"
@@ -9,6 +8,10 @@ import (
 
 // lapsed marks a version whose lease ran out: it must be acquired anew.
 const lapsed = 1 << 63
+
+// longestLease is how far ahead the expiry table sees (34 days); a lease that runs longer
+// counts as one that runs so long, which no cell outlives.
+const longestLease = 1 << (31 + expiryShift)
 
 // expiryShift turns nanoseconds into the unit of the expiry table, about a millisecond.
 const expiryShift = 20
@@ -33,32 +36,45 @@ func newTable(m *offheap.Arena, size int, shared bool) *table {
 	return t
 }
 
-// load returns the version of an actor and when its lease runs out.
-func (t *table) load(actor int) (version uint64, expiry uint32) {
+// isHeld reports whether a version of the table is that of a lease in force.
+func isHeld(version uint64) bool { return version-1 < lapsed-1 }
+
+// load returns the version of an actor.
+func (t *table) load(actor int) uint64 {
 	if t.shared {
-		return atomic.LoadUint64(&t.version[actor]), atomic.LoadUint32(&t.expiry[actor])
+		return atomic.LoadUint64(&t.version[actor])
 	}
-	return t.version[actor], t.expiry[actor]
+	return t.version[actor]
 }
 
-// acknowledge notes that the actor's lease now has version and runs out at ns
-// on the clock. A version that is not higher is late news and changes nothing.
-func (t *table) acknowledge(actor int, version uint64, ns int64) {
-	expiry := toExpiry(ns)
+// acknowledge notes that the actor's lease now has version. One that is not
+// higher is late news and changes nothing.
+func (t *table) acknowledge(actor int, version uint64) {
 	if !t.shared {
-		t.version[actor], t.expiry[actor] = version, expiry
+		t.version[actor] = version
 		return
 	}
 	for {
 		old := atomic.LoadUint64(&t.version[actor])
-		if old&^lapsed >= version {
-			return
-		}
-		if atomic.CompareAndSwapUint64(&t.version[actor], old, version) {
-			atomic.StoreUint32(&t.expiry[actor], expiry)
+		if old&^lapsed >= version || atomic.CompareAndSwapUint64(&t.version[actor], old, version) {
 			return
 		}
 	}
+}
+
+// extend notes that the actor's lease runs out at until, and reports whether it
+// had run out before now. Times are on the clock, in ns, and good to a millisecond.
+func (t *table) extend(actor int, until, now int64) (late bool) {
+	old := &t.expiry[actor]
+	to, at := uint32(until>>expiryShift), uint32(now>>expiryShift)
+	if !t.shared {
+		late = at > *old
+		*old = to
+		return late
+	}
+	late = at > atomic.LoadUint32(old)
+	atomic.StoreUint32(old, to)
+	return late
 }
 
 // lapse notes that the lease with this version has run out.
@@ -68,5 +84,3 @@ func (t *table) lapse(actor int, version uint64) {
 
 // release notes that the actor holds no lease.
 func (t *table) release(actor int) { atomic.StoreUint64(&t.version[actor], 0) }
-
-func toExpiry(ns int64) uint32 { return uint32(min(ns>>expiryShift, math.MaxUint32)) }

@@ -13,6 +13,13 @@ import (
 	"orbitbench/workloads"
 )
 
+// request is a drawn request with the key of its actor.
+type request struct {
+	workloads.Request
+	length int // of the key
+	key    [workloads.KeyRoom]byte
+}
+
 // worker carries out the requests of one generator. It is for one goroutine.
 type worker struct {
 	ctx     context.Context
@@ -21,16 +28,14 @@ type worker struct {
 	session *directory.Session
 	table   *table
 	next    *workloads.Renewal
-	key     []byte
 	lease   lease.Lease
+	untilNs int64  // duration of a lease, as the table sees it
+	batch   *batch // of the closed loop
 
-	// deadline is when the lease ran out that the last renewal extended, in
-	// units of the expiry table; the maximum where nothing was renewed.
-	deadline uint32
-	granted  uint64 // version of the last renewal that succeeded
-	counts   tally
-	err      error // the first outcome record.Error, with its operation
-	_        [64]byte
+	granted uint64 // version of the last renewal that succeeded
+	counts  tally
+	err     error // the first outcome record.Error, with its operation
+	_       [64]byte
 }
 
 // tally counts what histograms do not.
@@ -39,79 +44,94 @@ type tally struct {
 	listed uint64 // leases seen by List
 }
 
-const noDeadline = 1<<32 - 1
+// draw sets r to the worker's next request.
+func (w *worker) draw(r *request) {
+	w.next.Next(&r.Request)
+	if r.Op != workloads.List {
+		r.length = w.space.PutKey(&r.key, r.Actor)
+	}
+}
 
 // do carries out r, which begins at now on the clock. It returns the operation
 // that was really made: an actor that holds no lease, because it ran out or an
 // acquisition failed, acquires one instead of renewing or releasing it.
-func (w *worker) do(r *workloads.Request, now int64) (workloads.Op, record.Outcome) {
-	w.deadline = noDeadline
+func (w *worker) do(r *request, now int64) (workloads.Op, record.Outcome) {
 	switch r.Op {
 	case workloads.Renew:
-		held, expiry := w.table.load(r.Actor)
-		if held == 0 || held&lapsed != 0 {
-			return workloads.Acquire, w.acquire(r.Actor, now)
+		if held := w.table.load(r.Actor); isHeld(held) {
+			return workloads.Renew, w.renew(r, held, now)
 		}
-		return workloads.Renew, w.renew(r.Actor, held, expiry, now)
+		return workloads.Acquire, w.acquire(r, now)
 	case workloads.Get:
-		return workloads.Get, w.get(r.Actor)
+		return workloads.Get, w.get(r)
 	case workloads.Acquire:
-		return workloads.Acquire, w.acquire(r.Actor, now)
+		return workloads.Acquire, w.acquire(r, now)
 	case workloads.List:
 		return workloads.List, w.list(r.Node)
 	default:
-		held, _ := w.table.load(r.Actor)
-		if held == 0 || held&lapsed != 0 {
-			return workloads.Acquire, w.acquire(r.Actor, now)
+		if held := w.table.load(r.Actor); isHeld(held) {
+			return workloads.Release, w.release(r, held)
 		}
-		return workloads.Release, w.release(r.Actor, held)
+		return workloads.Acquire, w.acquire(r, now)
 	}
 }
 
-func (w *worker) renew(actor int, held uint64, expiry uint32, now int64) record.Outcome {
-	w.key = w.space.AppendKey(w.key[:0], actor)
+func (w *worker) renew(r *request, held uint64, now int64) record.Outcome {
 	wall := w.clock.Wall(now)
-	duration := w.space.Duration()
-	v, err := w.session.Renew(w.ctx, w.key, engines.Version(held), lease.Renewal{ExpiresAt: wall + duration, Now: wall})
-	if err == nil {
-		w.deadline, w.granted = expiry, uint64(v)
-		w.table.acknowledge(actor, uint64(v), now+duration)
-		return record.OK
+	v, err := w.session.Renew(w.ctx, r.key[:r.length], engines.Version(held), lease.Renewal{ExpiresAt: wall + w.space.Duration(), Now: wall})
+	if err != nil {
+		return w.refused(r, held, err)
 	}
+	w.granted = uint64(v)
+	w.table.acknowledge(r.Actor, uint64(v))
+	return record.OK
+}
+
+// refused is the outcome of a renewal that gave err.
+func (w *worker) refused(r *request, held uint64, err error) record.Outcome {
 	if errors.Is(err, lease.ErrExpired) {
-		w.table.lapse(actor, held)
+		w.table.lapse(r.Actor, held)
 	}
 	return w.outcome(workloads.Renew, err)
 }
 
-func (w *worker) acquire(actor int, now int64) record.Outcome {
-	w.key = w.space.AppendKey(w.key[:0], actor)
+// settle keeps the account of a lease's time after an operation that began and
+// ended at these readings of the clock: it notes when the lease now runs out,
+// and counts a renewal that was acknowledged too late.
+func (w *worker) settle(op workloads.Op, actor int, began, ended int64) {
+	if op > workloads.Acquire {
+		return
+	}
+	if w.table.extend(actor, began+w.untilNs, ended) && op == workloads.Renew {
+		w.counts.missed++
+	}
+}
+
+func (w *worker) acquire(r *request, now int64) record.Outcome {
 	wall := w.clock.Wall(now)
-	w.space.FillLease(&w.lease, actor, wall)
-	v, err := w.session.Acquire(w.ctx, w.key, &w.lease, wall)
+	w.space.FillLease(&w.lease, r.Actor, wall)
+	v, err := w.session.Acquire(w.ctx, r.key[:r.length], &w.lease, wall)
 	if err == nil {
-		w.table.acknowledge(actor, uint64(v), now+w.space.Duration())
+		w.table.acknowledge(r.Actor, uint64(v))
 	}
 	return w.outcome(workloads.Acquire, err)
 }
 
-func (w *worker) release(actor int, held uint64) record.Outcome {
-	w.key = w.space.AppendKey(w.key[:0], actor)
-	err := w.session.Release(w.ctx, w.key, engines.Version(held))
+func (w *worker) release(r *request, held uint64) record.Outcome {
+	err := w.session.Release(w.ctx, r.key[:r.length], engines.Version(held))
 	if err == nil {
-		w.table.release(actor)
+		w.table.release(r.Actor)
 	}
 	return w.outcome(workloads.Release, err)
 }
 
 // get reads a lease. A version above the one held is what a racing writer has
 // won: the next renewal presents it.
-func (w *worker) get(actor int) record.Outcome {
-	w.key = w.space.AppendKey(w.key[:0], actor)
-	value, v, err := w.session.Get(w.ctx, w.key)
+func (w *worker) get(r *request) record.Outcome {
+	_, v, err := w.session.Get(w.ctx, r.key[:r.length])
 	if err == nil {
-		if held, _ := w.table.load(actor); uint64(v) > held&^lapsed && held != 0 {
-			w.table.acknowledge(actor, uint64(v), lease.ExpiresAt(value)-w.clock.Wall(0))
+		if held := w.table.load(r.Actor); isHeld(held) && uint64(v) > held {
+			w.table.acknowledge(r.Actor, uint64(v))
 		}
 	}
 	return w.outcome(workloads.Get, err)

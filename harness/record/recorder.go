@@ -166,6 +166,51 @@ func (r *Recorder) Record(op int, outcome Outcome, latency, now int64) (lost boo
 	return lost
 }
 
+// Kind is an operation with its outcome.
+type Kind uint8
+
+// KindOf returns the Kind of operation op.
+func KindOf(op int, outcome Outcome) Kind { return Kind(op*NumOutcomes + int(outcome)) }
+
+// Outcome is the outcome of the operation.
+func (k Kind) Outcome() Outcome { return Outcome(k % Kind(NumOutcomes)) }
+
+// Op is the operation.
+func (k Kind) Op() int { return int(k) / NumOutcomes }
+
+// RecordChain is Record for operations that followed each other: the first
+// began at began, and each of the others when the one before ended. ended are
+// their ends. Times are those of a clock that read start when the phase began.
+func (r *Recorder) RecordChain(kinds []Kind, ended []int64, began, start int64) {
+	if len(ended) == 0 {
+		return
+	}
+	ended = ended[:len(kinds)]
+	if ended[len(ended)-1]-start >= r.due { // a second ends among them
+		for i, k := range kinds {
+			r.Record(k.Op(), k.Outcome(), ended[i]-began, ended[i]-start)
+			began = ended[i]
+		}
+		return
+	}
+	last := ^Kind(0)
+	var fine *counts
+	var second *coarse
+	for i, k := range kinds {
+		if k != last {
+			fine, second, last = &r.latency[k], nil, k
+			if k.Outcome() == OK {
+				second = &(*r.current)[k.Op()]
+			}
+		}
+		bucket := fine.record(ended[i] - began)
+		began = ended[i]
+		if second != nil {
+			second.add(bucket)
+		}
+	}
+}
+
 // RecordOpen is Record for an open loop: latency runs from the intended start
 // and service from the call.
 func (r *Recorder) RecordOpen(op int, outcome Outcome, latency, service, now int64) {

@@ -14,64 +14,50 @@ const (
 	coarseBuckets = buckets >> coarseShift
 )
 
-// coarse counts one operation in one second. Only buckets low to high can be
-// other than 0, so that adding and clearing is short.
-type coarse struct {
-	bucket    []uint32
-	low, high uint32
-}
+// coarse counts one operation in one second.
+type coarse struct{ bucket []uint32 }
 
 func newCoarse(ops int, m *offheap.Arena) []coarse {
 	all := offheap.Take[uint32](m, ops*coarseBuckets)
 	list := make([]coarse, ops)
 	for i := range list {
-		list[i] = coarse{bucket: all[i*coarseBuckets : (i+1)*coarseBuckets : (i+1)*coarseBuckets], low: coarseBuckets}
+		list[i] = coarse{all[i*coarseBuckets : (i+1)*coarseBuckets : (i+1)*coarseBuckets]}
 	}
 	return list
 }
 
 // add counts a value by its fine bucket; what is out of range has no second.
 func (c *coarse) add(fine uint) {
-	i := fine >> coarseShift
-	if i >= uint(len(c.bucket)) {
-		return
-	}
-	c.bucket[i]++
-	if uint32(i) < c.low {
-		c.low = uint32(i)
-	}
-	if uint32(i) >= c.high {
-		c.high = uint32(i) + 1
+	if i := fine >> coarseShift; i < uint(len(c.bucket)) {
+		c.bucket[i]++
 	}
 }
 
 // moveTo adds c to sum and empties c.
 func (c *coarse) moveTo(sum *coarse) {
-	for i := c.low; i < c.high; i++ {
-		sum.bucket[i] += c.bucket[i]
-		c.bucket[i] = 0
+	to := sum.bucket[:len(c.bucket)]
+	for i, n := range c.bucket {
+		if n != 0 {
+			to[i] += n
+			c.bucket[i] = 0
+		}
 	}
-	if c.low < c.high {
-		sum.low, sum.high = min(sum.low, c.low), max(sum.high, c.high)
-	}
-	c.low, c.high = coarseBuckets, 0
 }
 
 func (c *coarse) total() (n uint64) {
-	for i := c.low; i < c.high; i++ {
-		n += uint64(c.bucket[i])
+	for _, have := range c.bucket {
+		n += uint64(have)
 	}
 	return n
 }
 
 // at is the highest value of the bucket that holds the n-th smallest value, n from 1.
 func (c *coarse) at(n uint64) int64 {
-	for i := c.low; i < c.high; i++ {
-		if have := uint64(c.bucket[i]); have >= n {
-			return highestOf(int(i+1)<<coarseShift - 1)
-		} else {
-			n -= have
+	for i, have := range c.bucket {
+		if uint64(have) >= n {
+			return highestOf((i+1)<<coarseShift - 1)
 		}
+		n -= uint64(have)
 	}
 	return 0
 }
@@ -107,21 +93,18 @@ func (s *series) last() (perSecond float64, p99 int64) {
 	if len(s.seconds) < 2 { // workers hand a second over in the course of the next
 		return 0, 0
 	}
-	all := newCoarseHeap()
+	all := coarse{make([]uint32, coarseBuckets)}
 	for _, c := range s.seconds[len(s.seconds)-2] {
-		for i := c.low; i < c.high; i++ {
-			all.bucket[i] += c.bucket[i]
+		for i, have := range c.bucket {
+			all.bucket[i] += have
 		}
 	}
-	all.low, all.high = 0, coarseBuckets
 	n := all.total()
 	if n == 0 {
 		return 0, 0
 	}
 	return float64(n), all.at(rank(99, n))
 }
-
-func newCoarseHeap() coarse { return coarse{bucket: make([]uint32, coarseBuckets)} }
 
 func (s *series) intervals(ops []string) []result.Interval {
 	s.mu.Lock()
