@@ -19,5 +19,8 @@
 //     process here (bbolt keeps nothing of a commit in memory).
 //  5. bbolt goes on after a failed sync. The adapter does not: the engine has
 //     then failed until it is opened again. Panics about damaged pages, and
-//     faults of the mapping, become engines.ErrCorrupt.
+//     faults of the mapping, become engines.ErrCorrupt, with one exception: a
+//     store without a synced freelist (no_freelist_sync) is walked on opening
+//     by a goroutine of bbolt's own, whose panic about a damaged page ends the
+//     process. Driver.Verify finds such damage without that risk.
 package bbolt

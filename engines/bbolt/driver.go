@@ -104,27 +104,61 @@ func (c *effective) options() *bolt.Options {
 	return o
 }
 
-func (e *engine) open() (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer e.recovered(&err)
-	_, statErr := os.Stat(e.path)
-	e.db, err = bolt.Open(e.path, 0o644, e.config.options())
-	if err != nil {
-		return e.mapError(err)
+// openLibrary is bolt.Open, except that a panic about a damaged page becomes
+// ErrCorrupt and leaves the file closed, and with that unlocked.
+func (e *engine) openLibrary(mode fs.FileMode, o *bolt.Options) (db *bolt.DB, err error) {
+	var file *os.File
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+		file, err = os.OpenFile(name, flag, mode)
+		return file, err
 	}
-	e.db.AllocSize = e.config.AllocSize
+	panicked := true
+	defer func() {
+		if panicked {
+			e.recoveredOpen(recover(), file, &err)
+		}
+	}()
+	db, err = bolt.Open(e.path, mode, o)
+	panicked = false
+	return db, e.mapError(err)
+}
+
+func (e *engine) recoveredOpen(p any, file *os.File, err *error) {
+	*err = &engines.CorruptError{File: e.path, Offset: -1, Reason: fmt.Sprint(p)}
+	if file != nil {
+		// The mapping, which stays, keeps the lock alive beyond the file's Close.
+		*err = errors.Join(*err, unlock(file), file.Close())
+	}
+}
+
+func (e *engine) open() error {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	_, statErr := os.Stat(e.path)
+	db, err := e.openLibrary(0o644, e.config.options())
+	if err != nil {
+		return err
+	}
+	e.db = db
+	db.AllocSize = e.config.AllocSize
 	if errors.Is(statErr, fs.ErrNotExist) && e.config.SyncParentDir {
 		err = adapter.SyncFile(filepath.Dir(e.path))
 	}
 	var found adapter.VersionState
 	if err == nil {
-		found, err = e.prepareBuckets()
+		found, err = e.readState()
 	}
 	if err != nil {
-		return errors.Join(e.mapError(err), e.db.Close())
+		return errors.Join(e.mapError(err), db.Close())
 	}
 	e.versions = adapter.NewVersions(found, e.config.VersionStride, e.persist)
 	return nil
+}
+
+// readState is prepareBuckets with its panics caught. bbolt rolls a
+// transaction back when one passes through View or Update.
+func (e *engine) readState() (found adapter.VersionState, err error) {
+	defer e.recoveredRead(&err, nil)
+	return e.prepareBuckets()
 }
 
 // prepareBuckets makes what a new store lacks and reads the version state.

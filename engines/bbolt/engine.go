@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -282,7 +283,8 @@ func (e *engine) mapError(err error) error {
 	case errors.Is(err, berrors.ErrTimeout):
 		return fmt.Errorf("%w: %w", engines.ErrLocked, err)
 	case errors.Is(err, adapter.ErrRecord), errors.Is(err, berrors.ErrInvalid),
-		errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
+		errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum),
+		strings.HasPrefix(err.Error(), "file size too small"): // bbolt has no value for this one
 		return &engines.CorruptError{File: e.path, Offset: -1, Reason: err.Error()}
 	case errors.Is(err, berrors.ErrMaxSizeReached):
 		return fmt.Errorf("%w: %w", engines.ErrFull, err)

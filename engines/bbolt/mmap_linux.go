@@ -1,5 +1,0 @@
-package bbolt
-
-import "syscall"
-
-const mapPopulate = syscall.MAP_POPULATE

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package bbolt
-
-const mapPopulate = 0 // no such flag
