@@ -170,4 +170,10 @@ func (f *memFile) Close() error {
 // the kernel does; the race detector is kept out of it.
 //
 //go:norace
-func copyShared(dst, src []byte) int { return copy(dst, src) }
+func copyShared(dst, src []byte) int {
+	n := min(len(dst), len(src))
+	for i := range n { // copy would report its reads and writes all the same
+		dst[i] = src[i]
+	}
+	return n
+}

@@ -114,7 +114,7 @@ func (l *Log) prepareLocked() (*segment, error, bool) {
 		s, err = l.filer.make(num, epoch, want, l.pace)
 	default:
 		bytes = uint64(len(l.filer.header))
-		if err = l.filer.begin(s, epoch); err != nil {
+		if err = l.filer.begin(s, epoch, false); err != nil {
 			err = errors.Join(err, l.filer.remove(s))
 		}
 	}

@@ -253,7 +253,7 @@ func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found
 	defer func() { err = errors.Join(err, file.Close()) }()
 	src := openSource(file, buf)
 	defer src.close()
-	w := &walk{file: f.name, head: f.head, src: src, limit: f.size, off: dataStart, start: dataStart}
+	w := &walk{file: f.name, head: f.head, src: src, limit: f.size, off: dataStart}
 	if f.head.closed {
 		w.limit = f.head.closeEnd
 	}

@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -18,6 +17,7 @@ const readChunk = 1 << 20
 type source struct {
 	b     []byte // as long as the file; filled up to avail
 	avail int64
+	err   error // of reading beyond avail
 	fill  chan fillResult
 	stop  chan struct{}
 }
@@ -31,10 +31,10 @@ type fillResult struct {
 func openSource(file io.ReaderAt, buf []byte) *source {
 	s := &source{b: buf, fill: make(chan fillResult, len(buf)/readChunk+1), stop: make(chan struct{})}
 	go func() {
+		defer close(s.fill)
 		for off := int64(0); off < int64(len(buf)); {
 			select {
 			case <-s.stop:
-				s.fill <- fillResult{err: errors.New("reading was stopped")}
 				return
 			default:
 			}
@@ -53,25 +53,24 @@ func openSource(file io.ReaderAt, buf []byte) *source {
 
 // need waits until b[:n] is there.
 func (s *source) need(n int64) error {
-	for s.avail < n {
-		r := <-s.fill
-		if r.err != nil {
-			return r.err
+	for s.avail < n && s.err == nil {
+		r, ok := <-s.fill
+		if !ok {
+			s.err = io.ErrUnexpectedEOF
+			break
 		}
-		s.avail = r.end
+		s.avail, s.err = r.end, r.err
+	}
+	if s.avail < n {
+		return s.err
 	}
 	return nil
 }
 
-// close waits until buf is no longer written to.
+// close waits until b is no longer written to.
 func (s *source) close() {
 	close(s.stop)
-	for s.avail < int64(len(s.b)) {
-		r := <-s.fill
-		if r.err != nil {
-			return
-		}
-		s.avail = r.end
+	for range s.fill {
 	}
 }
 
@@ -86,7 +85,7 @@ type walk struct {
 	base    LSN   // number before the first record; valid if known
 	known   bool
 	group   uint8
-	start   int64 // offset of the first record of the group
+	prev    int64 // offset of the record before off
 	records uint64
 	sealed  bool
 	epoch   uint64 // sealed: epoch of the next segment
@@ -114,6 +113,7 @@ func (w *walk) run(visit func(w *walk, h frame.Header, payload []byte) error) er
 				return err
 			}
 		}
+		w.prev = w.off
 		w.off += int64(frame.Size(len(payload)))
 	}
 	return nil
@@ -155,7 +155,6 @@ func (w *walk) take(h frame.Header, payload []byte) error {
 	w.next = want
 	if h.First {
 		w.proof = max(w.proof, want-1)
-		w.start = w.off
 	}
 	w.group = h.Group
 	switch {
@@ -215,7 +214,7 @@ func (w *walk) judge() (tail, error) {
 		off += int64(frame.Size(len(payload)))
 		t.erase = off
 	}
-	for i := min(roundUp(w.off), w.limit) - 1; i >= w.off; i-- {
+	for i := min(roundUp(w.off+1), w.limit) - 1; i >= w.off; i-- {
 		if b[i] != 0 {
 			t.dirty = i + 1
 			break
@@ -246,12 +245,14 @@ func (w *walk) proves(h frame.Header, payload []byte) bool {
 }
 
 // tearable reports whether a write of whole sectors can have left the hole from
-// w.off to the valid record at v.
+// w.off to the valid record at v, which belongs to group. Some sector must lie in the
+// hole as far as the group wrote it. The sector in which the hole begins does not if a record of
+// the group starts in it before the hole: its header would be missing too. The end of
+// a longer record there proves nothing, since the old bytes may have been the same.
 func (w *walk) tearable(v int64, group uint8) bool {
-	lo := w.off
-	if group == w.group && w.start < w.off {
-		// The group began before the hole: the sector that the hole begins in was written.
-		lo = (w.off + vfs.SectorBytes - 1) &^ (vfs.SectorBytes - 1)
+	sector := w.off &^ (vfs.SectorBytes - 1)
+	if w.known && group == w.group && w.prev >= sector && w.prev < w.off {
+		sector += vfs.SectorBytes
 	}
-	return (lo&^(vfs.SectorBytes-1))+vfs.SectorBytes <= v
+	return sector+vfs.SectorBytes <= v
 }

@@ -115,7 +115,7 @@ func (f *filer) make(num, epoch uint64, size int64, pace func(time.Duration)) (*
 		err = f.fs.SyncDir(f.dir)
 	}
 	if err == nil {
-		err = f.begin(s, epoch)
+		err = f.begin(s, epoch, true)
 	}
 	if err == nil {
 		return s, nil
@@ -154,24 +154,36 @@ func (f *filer) fill(name string, size int64, pace func(time.Duration)) (err err
 }
 
 // begin opens s and gives it a new epoch: from then on what it held is gone.
-// The header is durable before begin returns under the classes Interval and Sync.
-func (f *filer) begin(s *segment, epoch uint64) error {
-	if err := f.open(s); err != nil {
+// The header is durable before begin returns under the classes Interval and Sync,
+// and always in a new file: a log whose first segment is lost has lost its start.
+func (f *filer) begin(s *segment, epoch uint64, fresh bool) error {
+	if err := f.openFile(s); err != nil {
 		return err
 	}
 	s.epoch, s.mask = epoch, frame.EpochMask(epoch)
 	s.first, s.last = 0, 0
-	return f.writeHeader(s, segmentHeader{ordered: !f.mapped, epoch: epoch, size: s.size})
-}
-
-// open opens the file of s for appending if it is not open.
-func (f *filer) open(s *segment) (err error) {
-	if s.file == nil {
-		if s.file, err = f.fs.OpenFile(s.name, f.flags); err != nil {
+	if err := f.writeHeader(s, segmentHeader{ordered: !f.mapped, epoch: epoch, size: s.size}); err != nil {
+		return err
+	}
+	if fresh && !f.synced {
+		if err := s.file.Sync(); err != nil { // before the mapping makes every page dirty
 			return err
 		}
 	}
-	if f.mapped && s.mem == nil {
+	return f.open(s)
+}
+
+func (f *filer) openFile(s *segment) (err error) {
+	if s.file == nil {
+		s.file, err = f.fs.OpenFile(s.name, f.flags)
+	}
+	return err
+}
+
+// open opens and maps the file of s for appending as far as it is not.
+func (f *filer) open(s *segment) error {
+	err := f.openFile(s)
+	if err == nil && f.mapped && s.mem == nil {
 		s.mem, err = s.file.Map(0, s.size, vfs.MapPrefault)
 	}
 	return err

@@ -1,0 +1,242 @@
+package wal
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/vfs"
+)
+
+// After a write or sync that failed once, nothing waiting is acknowledged, and the
+// log refuses everything until it is opened again from disk.
+func TestFailedWriteIsNeverAcknowledged(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		buffered bool
+		fault    vfs.Fault
+	}{
+		{"direct write", false, vfs.Fault{Op: vfs.OpWrite, Name: ".wal", Skip: 5, Times: 1}},
+		{"short direct write", false, vfs.Fault{Op: vfs.OpWrite, Name: ".wal", Skip: 5, Times: 1, Part: 512}},
+		{"direct write that arrives", false, vfs.Fault{Op: vfs.OpWrite, Name: ".wal", Skip: 5, Times: 1, Done: true}},
+		{"buffered write", true, vfs.Fault{Op: vfs.OpWrite, Name: ".wal", Skip: 5, Times: 1}},
+		{"fdatasync", true, vfs.Fault{Op: vfs.OpSync, Name: ".wal", Skip: 5, Times: 1}},
+		{"no space in mid-write", false, vfs.Fault{Op: vfs.OpWrite, Name: ".wal", Skip: 5, Times: 1, Err: unix.ENOSPC}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			mem := vfs.NewMem()
+			faulty := vfs.NewFaulty(mem)
+			o := crashOptions(engines.Sync)
+			o.SegmentBytes, o.FS, o.Buffered = 1<<20, faulty, c.buffered
+			l, _, _, err := replayAll(o, 0)
+			require.NoError(t, err)
+			for l.Stats().Segments < 2 { // the preparer is done: the fault hits the log itself
+				time.Sleep(time.Millisecond)
+			}
+			faulty.Set(c.fault)
+			h := newHistory()
+			var wg sync.WaitGroup
+			for w := range 8 {
+				wg.Go(func() {
+					var err error
+					for i := 0; err == nil && i < 1000; i++ {
+						err = h.commit(l, uint64(w)<<32|uint64(i))
+					}
+					if err == nil {
+						t.Error("a writer never saw the failure")
+					}
+					if !isFailed(err) {
+						t.Errorf("error is %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			require.Equal(t, 1, faulty.Hits())
+			_, err = l.Append(1, []byte("x"))
+			require.ErrorIs(t, err, engines.ErrFailed)
+			require.ErrorIs(t, l.Wait(l.Next()-1), engines.ErrFailed)
+			require.ErrorIs(t, l.Sync(), engines.ErrFailed)
+			_, err = l.Rotate()
+			require.ErrorIs(t, err, engines.ErrFailed)
+			require.ErrorIs(t, l.DropBefore(1), engines.ErrFailed)
+			require.ErrorIs(t, l.Close(), engines.ErrFailed)
+			require.ErrorIs(t, l.Close(), engines.ErrClosed)
+
+			o.FS = mem
+			l, info, got, err := replayAll(o, 0)
+			require.NoError(t, err)
+			require.NoError(t, h.check(info, got))
+			require.NoError(t, h.commit(l, 1<<40))
+			require.NoError(t, l.Close())
+		})
+	}
+}
+
+func isFailed(err error) bool {
+	return err != nil && bytes.Contains([]byte(err.Error()), []byte(engines.ErrFailed.Error()))
+}
+
+func TestFailedSyncOfMappedSegments(t *testing.T) {
+	faulty := vfs.NewFaulty(vfs.NewMem())
+	o := crashOptions(engines.Process)
+	o.FS = faulty
+	l, _, _, err := replayAll(o, 0)
+	require.NoError(t, err)
+	lsn, err := l.Append(1, []byte("x"))
+	require.NoError(t, err)
+	faulty.Set(vfs.Fault{Op: vfs.OpSync, Times: 1})
+	require.NoError(t, l.Wait(lsn))
+	require.ErrorIs(t, l.Sync(), engines.ErrFailed)
+	require.ErrorIs(t, l.Sync(), engines.ErrFailed)
+	require.ErrorIs(t, l.Wait(lsn), engines.ErrFailed)
+	_, err = l.Append(1, []byte("y"))
+	require.ErrorIs(t, err, engines.ErrFailed)
+	require.ErrorIs(t, l.Close(), engines.ErrFailed)
+}
+
+// Class Interval: a flush that fails stops the log, one that takes too long holds
+// acknowledgements back.
+func TestIntervalFlusher(t *testing.T) {
+	mem := vfs.NewMem()
+	faulty := vfs.NewFaulty(mem)
+	var stall sync.Mutex
+	var writes atomic.Int64 // begun
+	mem.OnPending = func(op, _ string) {
+		if op == "write" {
+			writes.Add(1)
+			stall.Lock()
+			defer stall.Unlock()
+		}
+	}
+	o := crashOptions(engines.Interval)
+	o.FS, o.Window, o.SegmentBytes = faulty, 4*time.Millisecond, 1<<20
+	l, _, _, err := replayAll(o, 0)
+	require.NoError(t, err)
+	lsn, err := l.Append(1, []byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, l.Wait(lsn))
+	for l.Durable() < lsn {
+		time.Sleep(time.Millisecond)
+	}
+
+	for l.Stats().Segments < 2 { // the preparer is done: writes are flushes
+		time.Sleep(time.Millisecond)
+	}
+	stall.Lock()
+	for before := writes.Load(); writes.Load() == before || !l.overdue.Load(); {
+		lsn, err = l.Append(1, []byte("y"))
+		require.NoError(t, err)
+		time.Sleep(time.Millisecond)
+	}
+	done := make(chan error, 1)
+	go func() { done <- l.Wait(lsn) }()
+	select {
+	case err := <-done:
+		t.Fatalf("acknowledged while a flush was late: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	stall.Unlock()
+	require.NoError(t, <-done)
+
+	faulty.Set(vfs.Fault{Op: vfs.OpWrite, Name: ".wal"})
+	for err == nil {
+		lsn, err = l.Append(1, []byte("z"))
+		if err == nil {
+			err = l.Wait(lsn)
+		}
+	}
+	require.ErrorIs(t, err, engines.ErrFailed)
+	require.ErrorIs(t, l.Close(), engines.ErrFailed)
+}
+
+// A full disk is ErrFull, loses nothing, and the log goes on when there is room again.
+func TestFullDisk(t *testing.T) {
+	for _, class := range engines.Classes() {
+		t.Run(class.String(), func(t *testing.T) {
+			mem := vfs.NewMem()
+			mem.SetFree(200 << 10)
+			o := crashOptions(class)
+			o.FS = mem
+			if class == engines.Interval {
+				o.Window = time.Second
+			}
+			l, _, _, err := replayAll(o, 0)
+			require.NoError(t, err)
+			h := newHistory()
+			n := uint64(0)
+			for ; ; n++ {
+				if err = h.commit(l, n); err != nil {
+					break
+				}
+				require.Less(t, n, uint64(10000))
+			}
+			require.ErrorIs(t, err, engines.ErrFull)
+			last := l.Next() - 1
+			require.EqualValues(t, n, last)
+			require.ErrorIs(t, h.commit(l, n), engines.ErrFull)
+			require.NoError(t, l.Sync())
+			// Dropping segments makes room.
+			require.NoError(t, l.DropBefore(last/2))
+			require.NoError(t, h.commit(l, n))
+			require.NoError(t, l.Close())
+			got := 0
+			_, err = Verify(context.Background(), mem, o.Dir, last/2, 0, func(Record) error { got++; return nil })
+			require.NoError(t, err)
+			require.EqualValues(t, last+1-last/2, got)
+		})
+	}
+}
+
+// Whatever operation fails while a log is opened, the error comes out, nothing panics,
+// and a second try gives everything.
+func TestFaultsDuringOpen(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		mem, _ := writeLog(t, crashOptions(engines.Sync), 600, 1, clean)
+		for op := vfs.OpOpen; op <= vfs.OpSyncDir; op++ {
+			for skip := range 12 {
+				state := mem.Kill()
+				faulty := vfs.NewFaulty(state, vfs.Fault{Op: op, Skip: skip, Times: 1})
+				o := crashOptions(engines.Sync)
+				o.FS = faulty
+				l, _, got, err := replayAll(o, 0)
+				name := fmt.Sprintf("clean=%t op=%d skip=%d", clean, op, skip)
+				if err == nil {
+					require.Len(t, got, 600, name)
+					_ = l.Close() // the fault may hit here
+				} else {
+					require.ErrorIs(t, err, unix.EIO, name)
+				}
+				out, _, err := judgeLog(t, state, o, 600)
+				require.Equal(t, whole, out, "%s: %v", name, err)
+			}
+		}
+	}
+}
+
+func TestApplyErrorEndsOpen(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		mem, _ := writeLog(t, crashOptions(engines.Sync), 600, 1, true)
+		o := crashOptions(engines.Sync)
+		o.FS, o.ReplayWorkers = mem, workers
+		boom := fmt.Errorf("boom")
+		_, _, err := Open(context.Background(), o, 0, func(_ int, r Record) error {
+			if r.LSN == 500 {
+				return boom
+			}
+			return nil
+		})
+		require.ErrorIs(t, err, boom)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, _, err = Open(ctx, o, 0, nil)
+		require.ErrorIs(t, err, context.Canceled)
+	}
+}
