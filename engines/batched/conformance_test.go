@@ -1,6 +1,7 @@
 package batched
 
 import (
+	"errors"
 	"testing"
 
 	"orbitbench/engines"
@@ -8,6 +9,7 @@ import (
 	"orbitbench/engines/enginetest"
 	"orbitbench/engines/memory"
 	"orbitbench/engines/pebble"
+	"orbitbench/engines/rocksdb"
 )
 
 // fronted are engines with the batcher in front and the class in which the
@@ -20,6 +22,7 @@ var fronted = []struct {
 	{New(memory.Driver{}), engines.None},
 	{New(bbolt.Driver{}), engines.Process},
 	{New(pebble.Driver{}), engines.Process},
+	{New(rocksdb.Driver{}), engines.Process},
 }
 
 func TestMain(m *testing.M) {
@@ -33,7 +36,13 @@ func TestMain(m *testing.M) {
 func TestConformance(t *testing.T) {
 	for _, f := range fronted {
 		t.Run(f.driver.Info().Name, func(t *testing.T) {
-			enginetest.Run(t, f.driver, enginetest.Options{Durability: engines.Durability{Class: f.class}})
+			if _, err := f.driver.Configure(engines.Options{Durability: engines.Durability{Class: f.class}}); errors.Is(err, engines.ErrUnsupported) {
+				t.Skip(err)
+			}
+			enginetest.Run(t, f.driver, enginetest.Options{
+				Durability: engines.Durability{Class: f.class},
+				AllocFree:  f.class == engines.None, // what the batcher adds; the stores behind it allocate
+			})
 		})
 	}
 }
