@@ -5,6 +5,7 @@ package rocksdb
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,12 +14,12 @@ import (
 	"orbitbench/engines/lease"
 )
 
-// BenchmarkRenew renews leases of their own keys from 1, 8 and 64 writers.
+// BenchmarkRenew renews leases of their own keys from 2, 8 and 64 writers on two cores.
 func BenchmarkRenew(b *testing.B) {
 	for _, c := range []struct{ durability, commit string }{
 		{"none", commitSyncWAL}, {"process", commitSyncWAL}, {"sync", commitSyncWAL}, {"sync", commitWriteSync},
 	} {
-		for _, writers := range []int{1, 8, 64} {
+		for _, writers := range []int{2, 8, 64} {
 			b.Run(fmt.Sprintf("durability=%s/commit=%s/writers=%d", c.durability, c.commit, writers), func(b *testing.B) {
 				d, err := engines.ParseDurability(c.durability)
 				if err != nil {
@@ -47,7 +48,7 @@ func benchmarkRenew(b *testing.B, o engines.Options, writers int) {
 		b.Fatal(err)
 	}
 	var worker atomic.Int32
-	b.SetParallelism((writers + 1) / 2)
+	b.SetParallelism(max(1, writers/runtime.GOMAXPROCS(0)))
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		key := fmt.Appendf(nil, "actor-%02d", worker.Add(1))

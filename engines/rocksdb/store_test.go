@@ -1,0 +1,110 @@
+//go:build rocksdb && cgo
+
+package rocksdb
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/linxGnu/grocksdb"
+
+	"orbitbench/engines"
+	"orbitbench/engines/adapter"
+)
+
+// TestBatchBytes compares our batch with the one that the library builds.
+func TestBatchBytes(t *testing.T) {
+	c, err := configure(engines.Options{Durability: engines.Durability{Class: engines.Sync}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := openStore(t.TempDir(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	ours, theirs := batch{}, grocksdb.NewWriteBatch()
+	defer theirs.Destroy()
+	ours.reset()
+	long := bytes.Repeat([]byte("x"), 300)
+	for i, ks := range engines.AllKeyspaces() {
+		key := long[:1+50*i]
+		ours.put(s.cfs[ks].id, key, engines.Version(i+1), long)
+		theirs.PutCF(s.handles[i+1], key, adapter.AppendRecord(nil, engines.Version(i+1), long))
+		ours.delete(s.cfs[ks].id, key)
+		theirs.DeleteCF(s.handles[i+1], key)
+	}
+	ours.putDefault(stateKey, long)
+	theirs.PutCF(s.handles[0], stateKey, long)
+	if !bytes.Equal(ours.rep, theirs.Data()) {
+		t.Errorf("our batch is\n%x, the library's\n%x", ours.rep, theirs.Data())
+	}
+}
+
+func TestMapError(t *testing.T) {
+	for text, want := range map[string]error{
+		"Corruption: block checksum mismatch: stored = 1":                                                    engines.ErrCorrupt,
+		"IO error: No space left on device: While appending to file: /d/000012.log: No space left on device": engines.ErrFull,
+		"IO error: lock hold by current process, acquire time 1 acquiring thread 2: /d/LOCK: No locks":       engines.ErrLocked,
+		"IO error: While lock file: /d/LOCK: Resource temporarily unavailable":                               engines.ErrLocked,
+		"IO error: While open a file for lock: /d/LOCK: Permission denied":                                   fs.ErrPermission,
+		"IO error: While fdatasync: /d/000012.log: Input/output error":                                       syscall.EIO,
+		"IO error: While mkdir if missing: /d: Read-only file system":                                        syscall.EROFS,
+	} {
+		if err := mapError("/d", errors.New(text)); !errors.Is(err, want) {
+			t.Errorf("%q becomes %v, want %v", text, err, want)
+		}
+	}
+	if mapError("/d", nil) != nil {
+		t.Error("nil becomes an error")
+	}
+}
+
+// TestDamagedTable flips bytes of a table: reading gives ErrCorrupt.
+func TestDamagedTable(t *testing.T) {
+	ctx := context.Background()
+	o := engines.Options{Dir: filepath.Join(t.TempDir(), "s"), Durability: engines.Durability{Class: engines.Sync}}
+	e, err := Driver{}.Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b engines.Batch
+	for i := range 200 {
+		b.Put(engines.Nodes, []byte{byte(i)}, bytes.Repeat([]byte{byte(i)}, 500))
+	}
+	if err := errors.Join(e.Apply(ctx, &b), e.(engines.Checkpointer).Checkpoint(ctx), e.Close()); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := filepath.Glob(filepath.Join(o.Dir, "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("no tables (%v)", err)
+	}
+	for _, name := range tables {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range raw[:len(raw)/4] {
+			raw[i] ^= 0x55
+		}
+		if err := os.WriteFile(name, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err = Driver{}.Open(ctx, o)
+	if err == nil {
+		err = e.Scan(ctx, engines.Nodes, nil, nil, func(_, _ []byte, _ engines.Version) error { return nil })
+		if closeErr := e.Close(); closeErr != nil {
+			t.Error(closeErr)
+		}
+	}
+	if !errors.Is(err, engines.ErrCorrupt) {
+		t.Errorf("reading damaged tables: %v, want ErrCorrupt", err)
+	}
+}
