@@ -3,7 +3,7 @@ package wal
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
+
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -319,7 +319,7 @@ func TestHeaderErrors(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, empty)
 	require.Equal(t, segmentHeader{ordered: true, epoch: 7, size: 1 << 20}, h)
-	reseal := func(b []byte) { binary.LittleEndian.PutUint32(b[60:], frame.PayloadSum(0, b[:60])) }
+
 	for _, c := range []struct {
 		name string
 		edit func(b []byte)

@@ -146,6 +146,9 @@ func (w *walk) take(h frame.Header, payload []byte) error {
 	if w.next == 0 {
 		want = seq
 	}
+	if seq == 0 {
+		return w.corrupt(w.off, "record of kind %d has number 0", h.Kind)
+	}
 	if seq != want {
 		return w.corrupt(w.off, "record of kind %d has number %d, want %d", h.Kind, h.Seq, h.Seq+uint64(want)-uint64(seq))
 	}
