@@ -45,15 +45,18 @@ func (o *others) stop() {
 	o.shares = append(o.shares, max(0, float64(foreign)/float64(capacity)))
 }
 
-// verdict says what others used, and whether that is too much; "" if not known.
+// doubtful reports whether others used too much for the figures to be trusted.
+func (o *others) doubtful() bool { return len(o.shares) > 0 && median(o.shares) > doubtfulShare }
+
+// verdict says what others used, and whether that is too much.
 func (o *others) verdict() string {
 	if len(o.shares) == 0 {
-		return ""
+		return "it is not known what others used of the machine"
 	}
 	middle := median(o.shares)
 	text := fmt.Sprintf("others used %.0f%% of the machine's processors in the median slice, at most %.0f%%",
 		100*middle, 100*slices.Max(o.shares))
-	if middle > doubtfulShare {
+	if o.doubtful() {
 		text = "DOUBTFUL: " + text + "; run again on a quiet machine"
 	}
 	return text

@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if runErr != nil && len(b.done) > 0 {
 		b.progress("stopped after %d of %d rounds: %v", len(b.done), o.Rounds, runErr)
 	}
-	return errors.Join(runErr, printTables(o.Stderr, b.o, plan, b.done, b.others.verdict()))
+	return errors.Join(runErr, printTables(o.Stderr, b.o, plan, b.done, &b.others))
 }
 
 // bench is a run under way.

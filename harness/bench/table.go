@@ -12,20 +12,17 @@ import (
 
 // printTables writes the medians of every point, the judgement of every target
 // and what is to be said about the machine. Without a complete round it writes nothing.
-func printTables(w io.Writer, o Options, p *plan, rounds []round, machine string) error {
+func printTables(w io.Writer, o Options, p *plan, rounds []round, machine *others) error {
 	if len(rounds) == 0 {
 		return nil
 	}
 	if err := printFigures(w, p, rounds); err != nil {
 		return err
 	}
-	if err := printTargets(w, judge(o, rounds), len(rounds)); err != nil {
+	if err := printTargets(w, judge(o, rounds), len(rounds), machine.doubtful()); err != nil {
 		return err
 	}
-	if machine == "" {
-		return nil
-	}
-	_, err := fmt.Fprintf(w, "\n%s\n", machine)
+	_, err := fmt.Fprintf(w, "\n%s\n", machine.verdict())
 	return err
 }
 
@@ -79,7 +76,9 @@ func printFigures(w io.Writer, p *plan, rounds []round) error {
 	return t.Flush()
 }
 
-func printTargets(w io.Writer, all []judgement, rounds int) error {
+// printTargets writes the judgements. A machine that others used makes each of
+// them doubtful, and each says so: a row is often quoted without the rest.
+func printTargets(w io.Writer, all []judgement, rounds int, doubtful bool) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "\nNo target applies to what was measured")
 		return err
@@ -100,6 +99,9 @@ func printTargets(w io.Writer, all []judgement, rounds int) error {
 		verdict := "not reached"
 		if j.reached() {
 			verdict = "reached"
+		}
+		if doubtful {
+			verdict += ", doubtful"
 		}
 		if j.missing != "" {
 			verdict += fmt.Sprintf(" (in %d rounds of %d: %s)", len(j.values), rounds, j.missing)

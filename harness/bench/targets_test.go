@@ -121,7 +121,7 @@ func TestJudgeLeavesAStalledRoundOut(t *testing.T) {
 	require.Len(t, half.values, 1)
 	require.Contains(t, half.missing, "pebble")
 	require.NotPanics(t, func() {
-		require.NoError(t, printTables(io.Discard, Options{}, &plan{points: []point{renewPoint("ours", 1)}}, []round{{}}, ""))
+		require.NoError(t, printTables(io.Discard, Options{}, &plan{points: []point{renewPoint("ours", 1)}}, []round{{}}, &others{}))
 	})
 }
 
