@@ -89,7 +89,7 @@ func Checks(d engines.Driver, o Options) []Check {
 	for _, group := range [][]named{
 		configChecks, basicChecks, versionChecks, conditionChecks, atomicChecks, renewChecks,
 		raceChecks, scanChecks, viewChecks, copyChecks, lifeChecks, limitChecks, sliceChecks,
-		crashChecks, modelChecks,
+		toolChecks, crashChecks, modelChecks,
 	} {
 		for _, c := range group {
 			add(c.name, c.run)

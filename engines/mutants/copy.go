@@ -56,7 +56,7 @@ func (e *engine) Checkpoint(ctx context.Context) error {
 	if e.closed {
 		return engines.ErrClosed
 	}
-	s := e.state
+	s, begin := e.state, time.Now()
 	if e.is(CheckpointLoses) {
 		s = s.clone()
 		e.mu.Unlock()
@@ -68,6 +68,8 @@ func (e *engine) Checkpoint(ctx context.Context) error {
 		return fmt.Errorf("mutant: checkpoint: %w", err)
 	}
 	e.stats.Checkpoints++
+	e.spans = append(e.spans, engines.Span{Kind: "checkpoint", Begin: begin, End: time.Now()})
+	e.spans = e.spans[max(0, len(e.spans)-64):]
 	return nil
 }
 

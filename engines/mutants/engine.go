@@ -34,6 +34,7 @@ type engine struct {
 	jump     engines.Version // every version that was granted before an unclean stop is below
 	failed   error           // guarded by mu; of the flusher
 	stats    engines.Stats   // guarded by mu
+	spans    []engines.Span  // guarded by mu; the latest 64
 
 	stop, done chan struct{} // of the flusher; nil unless the class is interval
 }
@@ -104,7 +105,7 @@ func (e *engine) peek(b *engines.Batch) error {
 		e.mu.RLock()
 		err := e.judge(b, false)
 		e.mu.RUnlock()
-		runtime.Gosched()
+		linger()
 		return err
 	case CloseDoesNotWait:
 		e.mu.RLock()
@@ -352,7 +353,7 @@ func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Versio
 		if err != nil {
 			return 0, err
 		}
-		runtime.Gosched()
+		linger()
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -382,3 +383,6 @@ func (e *engine) Stats() engines.Stats {
 	}
 	return st
 }
+
+// linger lets others in where a mutant has left a gap.
+func linger() { time.Sleep(50 * time.Microsecond) }

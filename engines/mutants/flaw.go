@@ -80,6 +80,9 @@ const (
 	ForgetsJump        Flaw = "forgets-jump"        // versions that a kill lost are granted again after the next close
 	TearsOnKill        Flaw = "tears-on-kill"       // a batch is logged in two pieces
 	Resurrects         Flaw = "resurrects"          // deletes are not logged
+	VerifyWrites       Flaw = "verify-writes"       // Verify leaves a file behind
+	DumpsNothing       Flaw = "dumps-nothing"       // Dump prints nothing
+	SpansReversed      Flaw = "spans-reversed"      // Spans gives the newest first
 	WrongAtTimes       Flaw = "wrong-at-times"      // fails only now and then
 )
 
@@ -174,6 +177,9 @@ func All() []Mutant {
 		{ReusesVersions, "crash/kill", interval},
 		{ForgetsJump, "crash/kill", interval},
 		{TearsOnKill, "crash/kill", process},
+		{VerifyWrites, "tools/verify", process},
+		{DumpsNothing, "tools/dump", process},
+		{SpansReversed, "tools/spans", process},
 		{WrongAtTimes, "model/random", process},
 	}
 }
