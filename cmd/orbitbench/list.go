@@ -88,6 +88,9 @@ func listEngines() (rows [][]string, list any) {
 	for _, d := range all.Drivers() {
 		e := runner.Describe(d.Info())
 		engines = append(engines, e)
+		if d.Info().Optional {
+			e.Role += ", on request"
+		}
 		rows = append(rows, []string{e.Name, e.Role, strings.Join(e.Classes, ","), e.Module, e.Title})
 	}
 	return rows, engines

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"orbitbench/engines"
 	"orbitbench/harness/result"
@@ -99,9 +100,6 @@ func (c Catalog) driver(name string) (engines.Driver, error) {
 		}
 		names = append(names, d.Info().Name)
 	}
-	if name == "rocksdb" {
-		return nil, errors.New(`unknown engine "rocksdb": this program was built without it (build with -tags rocksdb)`)
-	}
 	return nil, unknown("engine", name, names)
 }
 
@@ -145,7 +143,7 @@ func (c Catalog) configure(e *Engine, durability []engines.Durability, memoryByt
 		effective, err := d.Configure(engines.Options{Durability: dur, MemoryBytes: memoryBytes, Config: e.Options})
 		switch {
 		case errors.Is(err, engines.ErrUnsupported):
-			e.Skip[dur.String()] = err.Error()
+			e.Skip[dur.String()] = strings.TrimPrefix(err.Error(), engines.ErrUnsupported.Error()+": ")
 		case err != nil:
 			return fmt.Errorf("engine %s: %w", e.Name, err)
 		default:

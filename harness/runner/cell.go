@@ -153,11 +153,10 @@ func (r *run) overhead(ctx context.Context) error {
 	defer stop()
 	spec := cell.Spec{
 		Plan:       result.PlanCell{Key: "overhead", Engine: "noop", Workload: "overhead", Durability: engines.Durability{}.String(), Trial: 1},
-		Kind:       "overhead",
+		Kind:       cell.KindOverhead,
 		Durability: engines.Durability{Class: engines.None},
-		Params:     r.cells[0].Workload.Params,
 		Seed:       r.plan.Seed,
-		Dir:        dir,
+		Dir:        dir, // the load is the child's own, a few seconds of renewals
 	}
 	a := ask(limit, r.Child, spec, r.progress.Cell)
 	err = r.drop(dir)

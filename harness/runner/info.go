@@ -95,8 +95,12 @@ func (r *run) complexity(ctx context.Context, d engines.Driver, e plan.Engine) *
 			c.Tunables = max(c.Tunables, len(fields))
 		}
 	}
+	defaults, err := plan.DefaultOptions(d)
+	if err != nil {
+		return &c // it cannot be opened here; its skipped cells say why
+	}
 	if c.Tunables == 0 {
-		c.Tunables = tunables(d)
+		c.Tunables = len(defaults)
 	}
 	if r.Inspect == nil || ctx.Err() != nil {
 		return &c
@@ -145,15 +149,6 @@ func (r *run) goroutines(ctx context.Context, engine, dir string) (int, error) {
 		return 0, fmt.Errorf("answer of the child process: %w", err)
 	}
 	return answer.Goroutines, nil
-}
-
-// tunables counts the options of an engine that no class of the plan has opened.
-func tunables(d engines.Driver) int {
-	fields, err := plan.DefaultOptions(d)
-	if err != nil {
-		return 0
-	}
-	return len(fields)
 }
 
 func firstLine(err error) string {
