@@ -1,5 +1,11 @@
 package workloads
 
+import (
+	"encoding/binary"
+
+	"orbitbench/engines/lease"
+)
+
 // Request is one drawn operation.
 type Request struct {
 	Op    Op
@@ -99,6 +105,57 @@ func gcd(a, b uint64) uint64 {
 		a, b = b, a%b
 	}
 	return a
+}
+
+// Draw is a request with the key of its actor (for List: of some actor).
+type Draw struct {
+	Request
+	KeyLen int
+	Key    [KeyRoom]byte
+}
+
+// Bytes is the key of the request's actor.
+func (d *Draw) Bytes() []byte { return d.Key[:d.KeyLen] }
+
+// Fill draws the next len(list) requests, as Next does, with their keys. It
+// takes half the time of drawing them one by one.
+func (g *Renewal) Fill(list []Draw) {
+	g.drawAll(list)
+	g.space.putKeys(list)
+}
+
+func (g *Renewal) drawAll(list []Draw) {
+	rng, cut, first, own := g.rng, g.cuts[Renew], g.first, uint64(g.own)
+	if !g.owned {
+		cut = 0
+	}
+	for i := range list {
+		r := &list[i].Request
+		x := rng.next()
+		at := x >> 32 * (own + uint64(g.held)) >> 32
+		if x&(1<<32-1) < cut && at < own { // what Next does with by far the most draws
+			r.Op, r.Actor = Renew, first+int(at)
+			continue
+		}
+		g.rng = rng
+		g.choose(r, x, x&(1<<32-1))
+		rng = g.rng
+	}
+	g.rng = rng
+}
+
+// putKeys is PutKey for each request, compiled into one loop.
+func (s *Space) putKeys(list []Draw) {
+	salt, seed, types := s.salt, s.seed, s.types
+	for i := range list {
+		d := &list[i]
+		first, second, h := keyWords(uint32(d.Actor)^salt, seed)
+		binary.BigEndian.PutUint64(d.Key[0:], first)
+		binary.BigEndian.PutUint64(d.Key[8:], second)
+		t := &types[h>>32*uint64(len(types))>>32]
+		*(*[typeRoom]byte)(d.Key[lease.UUIDBytes:]) = t.bytes
+		d.KeyLen = lease.UUIDBytes + t.length
+	}
 }
 
 // Next implements Generator.

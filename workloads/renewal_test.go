@@ -36,6 +36,29 @@ func TestDeterministicInSeedAndWorker(t *testing.T) {
 	}
 }
 
+func TestFillIsNextWithKeys(t *testing.T) {
+	for _, distribution := range []string{Uniform, Zipf} {
+		p := testParams(1000, 4)
+		p.Distribution, p.ZipfS = distribution, DefaultZipfS
+		s := newSpace(t, p, 1)
+		want := draws(s, 9, 2, 10_000)
+		g := NewRenewals(s, 9)[2]
+		got := make([]Draw, 100)
+		for i := 0; i < len(want); i += len(got) {
+			g.Fill(got)
+			for j := range got {
+				r, w := got[j].Request, want[i+j]
+				if r.Op != w.Op || r.Op == List && r.Node != w.Node || r.Op != List && r.Actor != w.Actor {
+					t.Fatalf("%s: draw %d is %+v, Next gives %+v", distribution, i+j, r, w)
+				}
+				if r.Op != List && string(got[j].Bytes()) != string(s.AppendKey(nil, r.Actor)) {
+					t.Fatalf("%s: draw %d of actor %d has key %x", distribution, i+j, r.Actor, got[j].Bytes())
+				}
+			}
+		}
+	}
+}
+
 // Against a plain model: acquisitions take free actors of the worker's own
 // block, releases held ones, and everything else goes to leases that are held.
 func TestRequestsKeepTheirRules(t *testing.T) {
@@ -212,6 +235,14 @@ func BenchmarkNext(b *testing.B) {
 				g.Next(&r)
 			}
 		})
+	}
+}
+
+func BenchmarkFill(b *testing.B) {
+	g := NewRenewals(newSpace(b, testParams(1_000_000, 4), 1), 1)[0]
+	list := make([]Draw, 32)
+	for n := 0; n < b.N; n += len(list) {
+		g.Fill(list)
 	}
 }
 

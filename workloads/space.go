@@ -132,14 +132,20 @@ type typeSlot struct {
 // The id is a UUID whose first 32 bits are a permutation of the actor's number
 // and whose rest is a hash of it, with version 8 (custom) and the RFC variant.
 func (s *Space) PutKey(dst *[KeyRoom]byte, actor int) int {
-	p := uint64(permute(uint32(actor) ^ s.salt))
-	h := (p + s.seed) * golden
-	h = (h ^ h>>32) * wyMask
-	binary.BigEndian.PutUint64(dst[0:], p<<32|h>>32&^0xf000|0x8000)
-	binary.BigEndian.PutUint64(dst[8:], (h^h>>29)*wyStep&^(3<<62)|1<<63)
-	t := &s.types[scale(h*golden, uint64(len(s.types)))]
+	first, second, h := keyWords(uint32(actor)^s.salt, s.seed)
+	binary.BigEndian.PutUint64(dst[0:], first)
+	binary.BigEndian.PutUint64(dst[8:], second)
+	t := &s.types[h>>32*uint64(len(s.types))>>32]
 	*(*[typeRoom]byte)(dst[lease.UUIDBytes:]) = t.bytes
 	return lease.UUIDBytes + t.length
+}
+
+// keyWords is small, so that it is compiled into its callers.
+func keyWords(x uint32, seed uint64) (first, second, h uint64) {
+	p := uint64(permute(x))
+	h = (p + seed) * golden
+	h = (h ^ h>>32) * wyMask
+	return p<<32 | h>>32&^0xf000 | 0x8000, h*wyStep&^(3<<62) | 1<<63, h
 }
 
 // AppendKey appends the key of an actor to dst.

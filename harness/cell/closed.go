@@ -21,7 +21,7 @@ const (
 
 // batch is the memory of one worker's closed loop.
 type batch struct {
-	requests [batchSize]request
+	requests [batchSize]workloads.Draw
 	next     int // the first request that is not carried out
 	kind     [batchSize]record.Kind
 	ended    [batchSize]int64
@@ -33,7 +33,7 @@ func (p *phase) closed(w *worker, rec *record.Recorder, _ int, start int64) (n u
 	b := w.batch
 	for now := w.clock.Now(); now < end && n <= most && !p.stop.Load(); {
 		if b.next == 0 {
-			b.draw(w)
+			w.next.Fill(b.requests[:])
 		}
 		first, began := b.next, w.clock.Now()
 		var last int
@@ -53,15 +53,6 @@ func (p *phase) closed(w *worker, rec *record.Recorder, _ int, start int64) (n u
 		}
 	}
 	return n
-}
-
-func (b *batch) draw(w *worker) {
-	next, space := w.next, w.space
-	for i := range b.requests {
-		r := &b.requests[i]
-		next.Next(&r.Request)
-		r.length = space.PutKey(&r.key, r.Actor) // of no use to List, and harmless
-	}
 }
 
 // runTimed carries out the batch from request i and time now on, an operation
@@ -95,11 +86,11 @@ func (b *batch) runSampled(w *worker, i int, now int64) (ended int64, last int) 
 }
 
 // fast is do with the way of a renewal that succeeds laid open.
-func (w *worker) fast(r *request, now int64) record.Kind {
+func (w *worker) fast(r *workloads.Draw, now int64) record.Kind {
 	if r.Op == workloads.Renew {
 		if held := w.table.load(r.Actor); isHeld(held) {
 			wall := w.clock.Wall(now)
-			v, err := w.session.Renew(w.ctx, r.key[:r.length], engines.Version(held), lease.Renewal{ExpiresAt: wall + w.space.Duration(), Now: wall})
+			v, err := w.session.Renew(w.ctx, r.Bytes(), engines.Version(held), lease.Renewal{ExpiresAt: wall + w.space.Duration(), Now: wall})
 			if err == nil {
 				w.table.acknowledge(r.Actor, uint64(v))
 				return renewed

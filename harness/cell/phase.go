@@ -161,11 +161,12 @@ func (p *phase) open(m *measured, start int64, drain time.Duration) (func(*worke
 }
 
 func (p *phase) openWorker(w *worker, rec *record.Recorder, t *pacer.Ticket, start int64) (n uint64) {
-	var r request
+	draw := make([]workloads.Draw, 1)
+	r := &draw[0]
 	for p.pace.Take(t) {
-		w.draw(&r)
+		w.next.Fill(draw)
 		began := t.StartNs
-		op, outcome := w.do(&r, start+began)
+		op, outcome := w.do(r, start+began)
 		after := w.clock.Now() - start
 		n++
 		rec.RecordOpen(int(op), outcome, after-t.DueNs, after-began, after)

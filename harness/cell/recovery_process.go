@@ -99,10 +99,11 @@ func (r *recovering) load(ctx context.Context) error {
 
 // renewForEver returns when an operation fails.
 func (r *recovering) renewForEver(ctx context.Context, writer int, w *worker) error {
-	var req request
+	draw := make([]workloads.Draw, 1)
+	req := &draw[0]
 	for ctx.Err() == nil {
-		w.draw(&req)
-		switch op, outcome := w.do(&req, w.clock.Now()); {
+		w.next.Fill(draw)
+		switch op, outcome := w.do(req, w.clock.Now()); {
 		case op != workloads.Renew:
 			return fmt.Errorf("%v where only renewals were asked for", op)
 		case outcome == record.Error:

@@ -166,27 +166,27 @@ func (r *renewal) measure(ctx context.Context, seconds float64) error {
 	}
 	r.cell.EngineStats = engineStats(stats, r.engine.Stats())
 	r.cell.Spans = spansOf(r.engine, m.begin, m.seconds)
+	res := usage(before, after, m.done)
+	if err := r.account(res, m); err != nil { // before the histograms are merged, which takes memory
+		return err
+	}
 	if r.cell.Measure, err = m.result(p); err != nil {
 		return err
 	}
-	if err := r.account(before, after, m); err != nil {
-		return err
-	}
+	res.UserBytes = userBytes(r.cell.Measure.Ops, r.space.KeyBytes(), r.spec.Params.ValueBytes)
 	m.set.Release()
 	r.cell.Warnings = append(r.cell.Warnings, warnings(r.cell.Measure, r.spec.Params.Mix)...)
 	return r.firstError()
 }
 
-// account fills in the resources of the measured phase.
-func (r *renewal) account(before, after procstat.Usage, m *measured) (err error) {
+// account fills in the memory and the disk space at the end of the measured phase.
+func (r *renewal) account(res *result.Resources, m *measured) (err error) {
 	harness := r.cell.Resources.Memory.HarnessBytes
-	res := usage(before, after, m.done)
 	counts := m.set.ResidentBytes()
 	if res.Memory, err = procstat.Memory(r.storeDir(), counts+r.arena.Resident()); err != nil {
 		return err
 	}
 	res.Memory.HarnessBytes = harness + counts
-	res.UserBytes = userBytes(r.cell.Measure.Ops, r.space.KeyBytes(), r.spec.Params.ValueBytes)
 	if res.DiskBytes, err = procstat.DiskBytes(r.storeDir()); err != nil {
 		return err
 	}

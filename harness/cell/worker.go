@@ -13,13 +13,6 @@ import (
 	"orbitbench/workloads"
 )
 
-// request is a drawn request with the key of its actor.
-type request struct {
-	workloads.Request
-	length int // of the key
-	key    [workloads.KeyRoom]byte
-}
-
 // worker carries out the requests of one generator. It is for one goroutine.
 type worker struct {
 	ctx     context.Context
@@ -44,18 +37,10 @@ type tally struct {
 	listed uint64 // leases seen by List
 }
 
-// draw sets r to the worker's next request.
-func (w *worker) draw(r *request) {
-	w.next.Next(&r.Request)
-	if r.Op != workloads.List {
-		r.length = w.space.PutKey(&r.key, r.Actor)
-	}
-}
-
 // do carries out r, which begins at now on the clock. It returns the operation
 // that was really made: an actor that holds no lease, because it ran out or an
 // acquisition failed, acquires one instead of renewing or releasing it.
-func (w *worker) do(r *request, now int64) (workloads.Op, record.Outcome) {
+func (w *worker) do(r *workloads.Draw, now int64) (workloads.Op, record.Outcome) {
 	switch r.Op {
 	case workloads.Renew:
 		if held := w.table.load(r.Actor); isHeld(held) {
@@ -76,9 +61,9 @@ func (w *worker) do(r *request, now int64) (workloads.Op, record.Outcome) {
 	}
 }
 
-func (w *worker) renew(r *request, held uint64, now int64) record.Outcome {
+func (w *worker) renew(r *workloads.Draw, held uint64, now int64) record.Outcome {
 	wall := w.clock.Wall(now)
-	v, err := w.session.Renew(w.ctx, r.key[:r.length], engines.Version(held), lease.Renewal{ExpiresAt: wall + w.space.Duration(), Now: wall})
+	v, err := w.session.Renew(w.ctx, r.Bytes(), engines.Version(held), lease.Renewal{ExpiresAt: wall + w.space.Duration(), Now: wall})
 	if err != nil {
 		return w.refused(r, held, err)
 	}
@@ -88,7 +73,7 @@ func (w *worker) renew(r *request, held uint64, now int64) record.Outcome {
 }
 
 // refused is the outcome of a renewal that gave err.
-func (w *worker) refused(r *request, held uint64, err error) record.Outcome {
+func (w *worker) refused(r *workloads.Draw, held uint64, err error) record.Outcome {
 	if errors.Is(err, lease.ErrExpired) {
 		w.table.lapse(r.Actor, held)
 	}
@@ -107,18 +92,18 @@ func (w *worker) settle(op workloads.Op, actor int, began, ended int64) {
 	}
 }
 
-func (w *worker) acquire(r *request, now int64) record.Outcome {
+func (w *worker) acquire(r *workloads.Draw, now int64) record.Outcome {
 	wall := w.clock.Wall(now)
 	w.space.FillLease(&w.lease, r.Actor, wall)
-	v, err := w.session.Acquire(w.ctx, r.key[:r.length], &w.lease, wall)
+	v, err := w.session.Acquire(w.ctx, r.Bytes(), &w.lease, wall)
 	if err == nil {
 		w.table.acknowledge(r.Actor, uint64(v))
 	}
 	return w.outcome(workloads.Acquire, err)
 }
 
-func (w *worker) release(r *request, held uint64) record.Outcome {
-	err := w.session.Release(w.ctx, r.key[:r.length], engines.Version(held))
+func (w *worker) release(r *workloads.Draw, held uint64) record.Outcome {
+	err := w.session.Release(w.ctx, r.Bytes(), engines.Version(held))
 	if err == nil {
 		w.table.release(r.Actor)
 	}
@@ -127,8 +112,8 @@ func (w *worker) release(r *request, held uint64) record.Outcome {
 
 // get reads a lease. A version above the one held is what a racing writer has
 // won: the next renewal presents it.
-func (w *worker) get(r *request) record.Outcome {
-	_, v, err := w.session.Get(w.ctx, r.key[:r.length])
+func (w *worker) get(r *workloads.Draw) record.Outcome {
+	_, v, err := w.session.Get(w.ctx, r.Bytes())
 	if err == nil {
 		if held := w.table.load(r.Actor); isHeld(held) && uint64(v) > held {
 			w.table.acknowledge(r.Actor, uint64(v))

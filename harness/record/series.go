@@ -14,14 +14,20 @@ const (
 	coarseBuckets = buckets >> coarseShift
 )
 
-// coarse counts one operation in one second.
-type coarse struct{ bucket []uint32 }
+// coarse counts one operation in one second. It remembers which pages of its
+// buckets were written: merely reading the others would make them resident.
+type coarse struct {
+	bucket  []uint32
+	touched uint // a bit for each 1<<pageShift buckets
+}
+
+const pageShift = 10 // 4 KiB of buckets
 
 func newCoarse(ops int, m *offheap.Arena) []coarse {
 	all := offheap.Take[uint32](m, ops*coarseBuckets)
 	list := make([]coarse, ops)
 	for i := range list {
-		list[i] = coarse{all[i*coarseBuckets : (i+1)*coarseBuckets : (i+1)*coarseBuckets]}
+		list[i] = coarse{bucket: all[i*coarseBuckets : (i+1)*coarseBuckets : (i+1)*coarseBuckets]}
 	}
 	return list
 }
@@ -30,18 +36,25 @@ func newCoarse(ops int, m *offheap.Arena) []coarse {
 func (c *coarse) add(fine uint) {
 	if i := fine >> coarseShift; i < uint(len(c.bucket)) {
 		c.bucket[i]++
+		c.touched |= 1 << (i >> pageShift)
 	}
 }
 
 // moveTo adds c to sum and empties c.
 func (c *coarse) moveTo(sum *coarse) {
-	to := sum.bucket[:len(c.bucket)]
-	for i, n := range c.bucket {
-		if n != 0 {
-			to[i] += n
-			c.bucket[i] = 0
+	for page := range (coarseBuckets + 1<<pageShift - 1) >> pageShift {
+		if c.touched&(1<<page) == 0 {
+			continue
+		}
+		for i := page << pageShift; i < min((page+1)<<pageShift, coarseBuckets); i++ {
+			if n := c.bucket[i]; n != 0 {
+				sum.bucket[i] += n
+				c.bucket[i] = 0
+			}
 		}
 	}
+	sum.touched |= c.touched
+	c.touched = 0
 }
 
 func (c *coarse) total() (n uint64) {
@@ -93,7 +106,7 @@ func (s *series) last() (perSecond float64, p99 int64) {
 	if len(s.seconds) < 2 { // workers hand a second over in the course of the next
 		return 0, 0
 	}
-	all := coarse{make([]uint32, coarseBuckets)}
+	all := coarse{bucket: make([]uint32, coarseBuckets)}
 	for _, c := range s.seconds[len(s.seconds)-2] {
 		for i, have := range c.bucket {
 			all.bucket[i] += have
