@@ -56,7 +56,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:     "verify --engine NAME --dir DIR",
 		Short:   "check a closed store for damage",
 		Long:    verifyHelp,
-		Example: "  orbitbench verify --engine appendlog --dir runs/x.data/orbitbench-data-1/appendlog-best-orbit-default-open-sync-1",
+		Example: "  orbitbench verify --engine appendlog --dir runs/x.data/orbitbench-data-123/appendlog-best-orbit-default-open-sync-1/store",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := flags.open()
