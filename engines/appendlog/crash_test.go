@@ -208,7 +208,9 @@ func (c *crashState) check(rng *rand.Rand, d engines.Durability, depth int) (err
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
-	c.fs.OnPending = nil
+	inner.mu.Lock()
+	inner.over = true // what the log's goroutines do from here on is not recovery
+	inner.mu.Unlock()
 	err = judge(e, c.before, c.after, c.strict)
 	for w := 0; err == nil && w < len(c.before); w++ {
 		// Fencing: what is written next is above every version acknowledged.
@@ -227,31 +229,40 @@ func (c *crashState) check(rng *rand.Rand, d engines.Durability, depth int) (err
 	if err == nil {
 		_, err = verify(context.Background(), c.fs, crashDir, nil)
 	}
-	for i := 0; err == nil && i < len(*inner); i++ {
-		err = (*inner)[i].check(rng, d, depth-1)
+	for i := 0; err == nil && i < len(inner.states); i++ {
+		err = inner.states[i].check(rng, d, depth-1)
 	}
 	return err
 }
 
-// inRecovery takes a few crash states while the store is being opened.
-func (c *crashState) inRecovery(rng *rand.Rand, d engines.Durability, depth int) *[]crashState {
-	var states []crashState
+// recoveryStates are crash states taken while a store is being opened.
+type recoveryStates struct {
+	mu     sync.Mutex
+	over   bool // guarded by mu
+	states []crashState
+}
+
+// inRecovery has a few of them taken.
+func (c *crashState) inRecovery(rng *rand.Rand, d engines.Durability, depth int) *recoveryStates {
+	r := &recoveryStates{}
 	if depth == 0 {
-		return &states
+		return r
 	}
 	c.fs.OnPending = func(op, name string) {
-		if len(states) == 2 || rng.IntN(4) != 0 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.over || len(r.states) == 2 || rng.IntN(4) != 0 {
 			return
 		}
 		if d.Class == engines.Process && rng.IntN(2) == 0 {
-			states = append(states, crashState{c.fs.Kill(), c.before, c.after, fmt.Sprintf("%s kill in recovery at %s %s", c.what, op, name), c.strict})
+			r.states = append(r.states, crashState{c.fs.Kill(), c.before, c.after, fmt.Sprintf("%s kill in recovery at %s %s", c.what, op, name), c.strict})
 			return
 		}
 		loss := vfs.Losses()[rng.IntN(len(vfs.Losses()))]
 		strict := c.strict && d.Class == engines.Sync
-		states = append(states, crashState{c.fs.Crash(rng, loss), c.before, c.after, fmt.Sprintf("%s %s in recovery at %s %s", c.what, loss, op, name), strict})
+		r.states = append(r.states, crashState{c.fs.Crash(rng, loss), c.before, c.after, fmt.Sprintf("%s %s in recovery at %s %s", c.what, loss, op, name), strict})
 	}
-	return &states
+	return r
 }
 
 // crashRun runs writers and takes states.
@@ -265,11 +276,12 @@ func crashRun(t *testing.T, d engines.Durability, seed uint64, states int, wrap 
 	l := &ledger{w: make([]progressOf, writers)}
 	var mu sync.Mutex
 	var taken []crashState
+	over := false
 	take := func(op, name string) {
 		mu.Lock()
 		defer mu.Unlock()
 		// The beginning is sampled densely: that is where files are created.
-		if len(taken) >= states || len(taken) > states/4 && rng.IntN(6) != 0 {
+		if over || len(taken) >= states || len(taken) > states/4 && rng.IntN(6) != 0 {
 			return
 		}
 		loss := vfs.Losses()[rng.IntN(len(vfs.Losses()))]
@@ -311,7 +323,9 @@ func crashRun(t *testing.T, d engines.Durability, seed uint64, states int, wrap 
 	if err := e.Close(); err != nil {
 		t.Errorf("seed %d: close: %v", seed, err)
 	}
-	mem.OnPending = nil
+	mu.Lock()
+	over = true
+	mu.Unlock()
 	for i := range taken {
 		if err := taken[i].check(rng, d, 1); err != nil {
 			found = append(found, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -250,7 +251,12 @@ func (e *engine) addSpan(kind string, begin, end time.Time, bytes uint64) {
 	if len(e.spans.list) == maxSpans {
 		e.spans.list = append(e.spans.list[:0], e.spans.list[maxSpans/2:]...)
 	}
-	e.spans.list = append(e.spans.list, engines.Span{Kind: kind, Begin: begin, End: end, Bytes: bytes})
+	// They come when they end; the list is in the order in which they began.
+	at := len(e.spans.list)
+	for at > 0 && e.spans.list[at-1].Begin.After(begin) {
+		at--
+	}
+	e.spans.list = slices.Insert(e.spans.list, at, engines.Span{Kind: kind, Begin: begin, End: end, Bytes: bytes})
 }
 
 // Spans is engines.Spanner.
