@@ -57,7 +57,9 @@ func (l *Log) writeClosed() error {
 	}
 	if l.mapped {
 		for _, s := range append(l.sealed, l.active) {
-			if !s.unsynced {
+			// A mark does not count as unsynced, but the header that says where
+			// the log ends must not be on the device before it.
+			if !s.unsynced && s != l.active {
 				continue
 			}
 			if err := s.file.Sync(); err != nil {

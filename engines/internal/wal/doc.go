@@ -1,2 +1,42 @@
-// Package wal is the write-ahead log of the in-house engines.
+// Package wal is the write-ahead log of the in-house engines. FORMAT.md has the
+// bytes; this is the story.
+//
+//  1. [Open] reads the segments, hands every record to the engine, tells a torn tail
+//     from damage, and goes on behind the last whole record.
+//  2. [Log.Append] gives a record its number and copies it: under classes Interval and
+//     Sync into a buffer, under None and Process into a shared mapping of the segment,
+//     which survives kill -9. One short lock; the payload's checksum is outside it.
+//  3. [Log.Wait] makes it durable. Class Sync is group commit: the first waiter leads, lets
+//     the others append until the group is complete, swaps the two buffers and writes
+//     one of them with one system call of its own, O_DIRECT|O_DSYNC, while
+//     appends go on in the other one. Where direct IO is refused it is pwrite + fdatasync
+//     (Log.Direct and Logf say so). Class Interval has a goroutine that
+//     flushes every half window; the others return at once.
+//  4. A full segment is sealed, and the next one, prepared in the background, is taken.
+//  5. After a checkpoint the engine calls [Log.Rotate] and [Log.DropBefore], and dropped
+//     segments are recycled. The log is then bounded by what is written between checkpoints.
+//  6. [Log.Close] notes a clean end; [Verify] and [Dump] read a closed log.
+//
+// After a failed write or sync the log is failed for ever: nothing that waits is acknowledged,
+// and every call returns engines.ErrFailed until the log is opened again from disk. A disk without
+// room for a segment is engines.ErrFull: nothing is lost, and a later Append tries again.
+// To keep a small thing durable under the weaker classes (a reserved range
+// of versions, say) engines use vfs.WriteFileAtomic.
+//
+// # What was tried for group commit
+//
+// Two cores, one 4 KiB direct write about 0.1 ms, variants interleaved in one run:
+//
+//   - Plain leader and follower, without gathering: half the groups are half full. 0.6x of the
+//     throughput at 8 writers, 0.4 to 0.6x at 64. Gathering at most 0.3, 0.6 or 1.0 of the mean sync
+//     makes no difference that can be told from noise; 0.6 is kept.
+//   - RawSyscall for the write, which keeps the processor of the Go scheduler: 1.4 to 1.6x slower
+//     at one writer on a busy machine, and it stops the garbage collector. Rejected.
+//   - A flusher goroutine of its own costs a wake-up of one thread per flush. Rejected: the leader
+//     writes.
+//   - Waiters on one sync.Cond: each woken goroutine takes the mutex again, and those of
+//     the next group wake for nothing. Two queues by parity of the flush, whose Locker does
+//     not lock again, avoid both. A channel per group would allocate.
+//   - fdatasync of the mapping for class Interval: it writes the whole prefaulted segment and
+//     write-protects its pages, 0.9 us per record. Buffers and direct writes: 0.25 to 0.6 us.
 package wal
