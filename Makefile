@@ -26,7 +26,7 @@ deps: ## install librocksdb-dev if it is missing (root and apt; else the rocksdb
 
 build: ## build bin/orbitbench
 	@mkdir -p bin
-	go build -tags "$(TAGS)" -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/orbitbench
+	go build -buildvcs=auto -tags "$(TAGS)" -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/orbitbench
 
 test: deps lint ## everything: lint, the build without cgo, all tests
 	CGO_ENABLED=0 go build ./...

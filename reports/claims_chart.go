@@ -33,7 +33,7 @@ func (r *Report) claimsChart(group string) *chart.Figure {
 	conditions := r.conditions(group)
 	rows := claimsRows(conditions)
 	title := r.claimsHeadline(conditions, rows)
-	height := 141 + 33*math.Max(2, float64(len(rows)))
+	height := 146 + 33*math.Max(2, float64(len(rows)))
 	return &chart.Figure{
 		Width: 760, Height: height, Title: title,
 		Description: "For each engine and for write latency, read latency and recovery time: the range that the design note claims as a grey band, and the measured figure as a dot with a bar, on log scales. The figures are in table.csv.",
@@ -184,7 +184,7 @@ func (r *Report) drawClaims(c *chart.Canvas, room chart.Rect, conditions []condi
 	for _, row := range rows {
 		names = math.Max(names, chart.Tick.Width(row.label))
 	}
-	const head, foot, gap = 33.0, 36.0, 42.0
+	const head, foot, gap = 38.0, 36.0, 42.0
 	panels := claimsPanels()
 	left := room.X0 + names + 6
 	width := (room.X1 - 8 - left - gap*float64(len(panels)-1)) / float64(len(panels))
@@ -234,7 +234,7 @@ func (r *Report) claimsRange(p *claimsPanel, rows []claimsRow) (lo, hi float64) 
 // drawClaimsFrame draws a panel's axis, its grid, its bands and its key.
 func (r *Report) drawClaimsFrame(c *chart.Canvas, p *claimsPanel, conditions []condition, rows []claimsRow) {
 	a := p.area
-	c.Text(chart.PanelHead, chart.Point{X: a.X0, Y: a.Y1 + 19}, chart.Left, p.title)
+	c.Text(chart.PanelHead, chart.Point{X: a.X0, Y: a.Y1 + 24}, chart.Left, p.title)
 	height := (a.Y1 - a.Y0) / float64(len(rows))
 	var tags []chart.Tag
 	for _, ns := range p.x.Decades() {

@@ -36,7 +36,7 @@ var importRules = []struct {
 	{"engines/*", []string{"engines", "engines/lease", "engines/adapter"}, false},
 	{"workloads", []string{"engines/lease", "harness/result"}, false},
 	{"harness/result", nil, true},
-	{"harness/record", []string{"harness/result"}, false},
+	{"harness/record", []string{"harness/result", "harness/offheap"}, false},
 	{"harness/*", []string{"engines", "engines/lease", "engines/directory", "workloads", "harness/..."}, false},
 	{"reports", []string{"harness/result", "reports/..."}, false},
 	{"reports/*", []string{"harness/result", "reports/..."}, false},

@@ -44,7 +44,9 @@ type opState struct {
 }
 
 // scanOps is the number of operations up to which looking for a condition's
-// key among them is cheaper than reading the record again.
+// key among them is cheaper than reading the record again. In a longer batch
+// only the operation at the condition's own place is tried: a batch of many
+// renewals, each with its condition, has them side by side.
 const scanOps = 16
 
 // Prepare judges the conditions of b against r and hands its operations to w,
@@ -56,7 +58,7 @@ func (s *Scratch) Prepare(b *engines.Batch, r Reader, w Writer, vs *Versions) er
 		s.states = append(s.states, opState{})
 	}
 	for i := range b.Conditions {
-		if err := s.judge(b, &b.Conditions[i], r); err != nil {
+		if err := s.judge(b, i, r); err != nil {
 			return err
 		}
 	}
@@ -75,9 +77,10 @@ func (s *Scratch) Assign(b *engines.Batch) {
 	}
 }
 
-func (s *Scratch) judge(b *engines.Batch, c *engines.Condition, r Reader) error {
+func (s *Scratch) judge(b *engines.Batch, cond int, r Reader) error {
+	c := &b.Conditions[cond]
 	st := &opState{}
-	op := s.find(b, c)
+	op := find(b, cond)
 	if op >= 0 {
 		st = &s.states[op]
 	}
@@ -92,14 +95,19 @@ func (s *Scratch) judge(b *engines.Batch, c *engines.Condition, r Reader) error 
 	return nil
 }
 
-// find returns the operation on the key of c, or -1 if there is none or
-// looking for it would cost more than it saves.
-func (s *Scratch) find(b *engines.Batch, c *engines.Condition) int {
+// find returns the operation on the key of a condition, or -1 if there is none
+// or looking for it would cost more than it saves.
+func find(b *engines.Batch, cond int) int {
+	c := &b.Conditions[cond]
+	same := func(op *engines.Op) bool { return op.Keyspace == c.Keyspace && bytes.Equal(op.Key, c.Key) }
+	if cond < len(b.Ops) && same(&b.Ops[cond]) {
+		return cond
+	}
 	if len(b.Ops) > scanOps {
 		return -1
 	}
 	for i := range b.Ops {
-		if b.Ops[i].Keyspace == c.Keyspace && bytes.Equal(b.Ops[i].Key, c.Key) {
+		if same(&b.Ops[i]) {
 			return i
 		}
 	}
