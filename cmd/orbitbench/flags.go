@@ -21,18 +21,18 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&f.profile, "profile", "", "size of the run: quick, ci, standard or full (default quick)")
-	flags.StringVar(&f.file, "plan", "", "TOML plan `FILE`; flags stand over it, it stands over the profile")
-	flags.StringSliceVar(&f.engines, "engines", nil, "engines by `NAME,...` (default all but pure baselines; see list engines)")
-	flags.StringSliceVar(&f.workloads, "workloads", nil, "workloads or presets by `NAME,...` (see list workloads, list presets)")
-	flags.StringSliceVar(&f.durability, "durability", nil, "durability `CLASS,...`: none, process, interval:10ms, sync")
+	flags.StringVar(&f.file, "plan", "", "`FILE` with a TOML plan; flags stand over it, it stands over the profile")
+	flags.StringSliceVar(&f.engines, "engines", nil, "comma-separated engine `NAMES` (default all but pure baselines; see list engines)")
+	flags.StringSliceVar(&f.workloads, "workloads", nil, "comma-separated `NAMES` of workloads or presets (see list workloads, list presets)")
+	flags.StringSliceVar(&f.durability, "durability", nil, "durability `CLASSES`: none, process, interval:10ms, sync")
 	flags.IntVar(&f.trials, "trials", 0, "trials of each cell, interleaved (default by profile)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the load and of the order of cells (default 1)")
 	flags.StringVar(&f.path, "path", "", "best, each engine's own renewal, or generic: get, check and apply (default best)")
 	flags.IntVar(&f.actors, "actors", 0, "number of actors (default by preset)")
 	flags.IntVar(&f.workers, "workers", 0, "concurrent workers (default by workload)")
-	flags.Float64Var(&f.ratePerS, "rate", 0, "operations offered per `SECOND`, open loop (default by workload)")
-	flags.Float64Var(&f.seconds, "seconds", 0, "measured `SECONDS` (default by profile)")
-	flags.Float64Var(&f.warmupSeconds, "warmup", 0, "warm-up `SECONDS` (default by profile)")
+	flags.Float64Var(&f.ratePerS, "rate", 0, "`OPERATIONS` offered per second, open loop (default by workload)")
+	flags.Float64Var(&f.seconds, "seconds", 0, "`SECONDS` to measure (default by profile)")
+	flags.Float64Var(&f.warmupSeconds, "warmup", 0, "`SECONDS` to warm up (default by profile)")
 }
 
 // request turns the flags that were given into a request.
