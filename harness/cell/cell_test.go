@@ -225,6 +225,7 @@ func TestLostLeasesFailTheCell(t *testing.T) {
 		"phantom": {"check after reopen", "phantom", "of no actor"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := testSpec(t, "fake", map[string]any{name: true})
 			s.Params.Seconds, s.Params.WarmupSeconds = 0.1, 0
 			c := executeTest(t, s)
@@ -248,6 +249,7 @@ func TestFaultsOfTheEngineFailTheCell(t *testing.T) {
 		"hang":  {map[string]any{"hang_after": 200}, []string{"did not return"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := testSpec(t, "fake", c.config)
 			s.Params.Seconds, s.Params.WarmupSeconds = 0.5, 0
 			wantFailed(t, executeTest(t, s), c.words...)
@@ -278,6 +280,11 @@ func TestWhatCannotBeHadIsSkipped(t *testing.T) {
 	s := testSpec(t, "fake", nil)
 	s.Durability.Class = engines.None
 	if c := executeTest(t, s); c.Status != result.Skipped || !strings.Contains(c.Reason, "it always writes") {
+		t.Errorf("%s: %s", c.Status, c.Reason)
+	}
+	s = testSpec(t, "fake", nil)
+	s.Path = "native"
+	if c := executeTest(t, s); c.Status != result.Skipped || !strings.Contains(c.Reason, "no native renewal path") {
 		t.Errorf("%s: %s", c.Status, c.Reason)
 	}
 	s = testSpec(t, "fake", map[string]any{"nonsense": 1})
@@ -398,6 +405,7 @@ func TestRecoveryFindsWhatIsLost(t *testing.T) {
 		"does not open":                 {map[string]any{"fail_open": true}, []string{"open", "read-only"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := testSpec(t, "fake", c.config)
 			s.Kind, s.Params.Seconds = result.KindRecovery, 0.5
 			got := executeTest(t, s)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-	"slices"
 	"time"
 
 	"orbitbench/engines/directory"
@@ -15,11 +14,12 @@ import (
 	"orbitbench/workloads"
 )
 
-// The overhead is the median of overheadRounds rounds, each of one slice with
-// one thread and one with all, so that both see the same machine.
+// The overhead is the least of overheadRounds rounds, each of one slice with
+// one thread and one with all. Whatever else the machine does can only add to
+// it, and short slices leave a chance that nothing did.
 const (
-	overheadRounds  = 5
-	overheadSeconds = 0.2 // of a slice, where the Spec does not say
+	overheadRounds  = 20
+	overheadSeconds = 0.05 // of a slice, where the Spec does not say
 )
 
 // overheadParams is the load of the overhead cell: nothing but renewals.
@@ -45,7 +45,7 @@ func Overhead(ctx context.Context, s Spec, lookup Lookup) (*result.Overhead, err
 	if err != nil {
 		return nil, err
 	}
-	var one, speedup, allocs []float64
+	one, together, allocs := math.Inf(1), math.Inf(1), math.Inf(1)
 	for range overheadRounds {
 		single, alloc, err := r.slice(ctx, 1, 1, seconds)
 		if err != nil {
@@ -55,15 +55,14 @@ func Overhead(ctx context.Context, s Spec, lookup Lookup) (*result.Overhead, err
 		if err != nil {
 			return nil, err
 		}
-		one, allocs = append(one, single), append(allocs, alloc)
-		speedup = append(speedup, single/(all/float64(threads)))
+		one, together, allocs = min(one, single), min(together, all), min(allocs, alloc)
 	}
 	if err := r.engine.Close(); err != nil {
 		return nil, fmt.Errorf("close: %w", err)
 	}
 	return &result.Overhead{
-		PerOpNs: median(one), AllocPerOp: math.Round(1e3*median(allocs)) / 1e3,
-		Threads: threads, Speedup: median(speedup),
+		PerOpNs: one, AllocPerOp: math.Round(1e3*allocs) / 1e3,
+		Threads: threads, Speedup: float64(threads) * one / together,
 	}, nil
 }
 
@@ -126,9 +125,4 @@ func (r *renewal) countMallocs(ctx context.Context, p *phase) (uint64, *measured
 	after, err := procstat.Read()
 	m.set.Release()
 	return after.Mallocs - before.Mallocs, m, err
-}
-
-func median(list []float64) float64 {
-	slices.Sort(list)
-	return list[len(list)/2]
 }

@@ -97,6 +97,9 @@ func (r *renewal) storeDir() string { return filepath.Join(r.spec.Dir, storeName
 func (r *renewal) drive(ctx context.Context) error {
 	d := directory.New(r.engine, directory.Options{Generic: r.spec.Path == PathGeneric})
 	r.cell.Path, r.cell.Capabilities = d.Path(), engines.Capabilities(r.engine)
+	if r.spec.Path == directory.PathNative && d.Path() != directory.PathNative {
+		return fmt.Errorf("%w: %s has no native renewal path", engines.ErrUnsupported, r.spec.Plan.Engine)
+	}
 	if err := r.timed("load", func() error { return r.load(ctx, d) }); err != nil {
 		return err
 	}

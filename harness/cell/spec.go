@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"orbitbench/engines"
+	"orbitbench/engines/directory"
 	"orbitbench/harness/result"
 	"orbitbench/workloads"
 )
@@ -18,7 +19,7 @@ const KindOverhead = "overhead"
 
 // PathGeneric as Spec.Path forces get, check and Apply on an engine that has a
 // shorter way.
-const PathGeneric = "generic"
+const PathGeneric = directory.PathGeneric
 
 // Spec says what to measure. It travels to the child process as JSON.
 type Spec struct {
@@ -63,8 +64,8 @@ func (s *Spec) validate() error {
 	default:
 		return fmt.Errorf("kind is %q, want %s, %s or %s", s.Kind, result.KindRenewal, result.KindRecovery, KindOverhead)
 	}
-	if s.Path != "" && s.Path != PathGeneric && s.Path != "native" {
-		return fmt.Errorf("path is %q, want %s, or nothing for the engine's best", s.Path, PathGeneric)
+	if s.Path != "" && s.Path != PathGeneric && s.Path != directory.PathNative {
+		return fmt.Errorf("path is %q, want %s, %s, or nothing for the engine's best", s.Path, directory.PathNative, PathGeneric)
 	}
 	if err := s.Durability.Validate(); err != nil {
 		return err
@@ -100,7 +101,7 @@ func (s *Spec) options(dir string) engines.Options {
 	return engines.Options{Dir: dir, Durability: s.Durability, MemoryBytes: s.Params.MemoryBytes, Config: s.Config}
 }
 
-// readSpec reads exactly one JSON value with no unknown fields.
+// readJSON reads exactly one JSON value with no unknown fields.
 func readJSON(r io.Reader, v any) error {
 	dec := json.NewDecoder(r)
 	dec.DisallowUnknownFields()
