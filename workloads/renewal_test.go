@@ -115,7 +115,7 @@ func checkRules(t *testing.T, name string, s *Space, list []Request, worker int)
 
 func TestMixIsKept(t *testing.T) {
 	s := newSpace(t, testParams(10_000_000, 1), 3) // a reserve that does not run out
-	const n = 1_000_000
+	const n = 400_000
 	var counts [NumOps]float64
 	for _, r := range draws(s, 3, 0, n) {
 		counts[r.Op]++
@@ -146,7 +146,7 @@ func TestUniformReachesEveryLeaseEquallyOften(t *testing.T) {
 	p.Mix = map[string]float64{"renew": 1}
 	s := newSpace(t, p, 3)
 	counts := make(map[int]float64)
-	const n = 1_000_000
+	const n = 400_000
 	for w := range 4 {
 		for _, r := range draws(s, 3, w, n/4) {
 			counts[r.Actor]++
@@ -168,7 +168,7 @@ func TestZipfFollowsItsLaw(t *testing.T) {
 		s float64
 	}{{1, 1}, {2, 0.5}, {1000, 0.99}, {1025, 1}, {1_000_000, 0.99}, {10_000_000, 1.2}} {
 		z := newZipf(c.n, c.s)
-		const draws = 2_000_000
+		const draws = 400_000
 		counts := make([]float64, c.n)
 		r := newRandom(11, 0)
 		for range draws {
