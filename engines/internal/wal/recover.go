@@ -212,7 +212,9 @@ func (r *recovery) read(ctx context.Context) error {
 				}
 				var before *found
 				if workers == 1 && i > 0 {
-					before = list[i-1]
+					if before = list[i-1]; before.walk.epoch != f.head.epoch {
+						return // the one between them is missing: chain judges why
+					}
 				}
 				if errs[w] = r.readSegment(ctx, w, f, before, buf[:f.size]); errs[w] != nil {
 					stop.Store(true)
