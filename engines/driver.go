@@ -94,7 +94,7 @@ type Info struct {
 	Claim   string // row of the design note's table that it answers for, or ""
 	Summary string // what it is and how it writes, one or two sentences
 	Module  string // Go module or library with its version, "orbitbench" for our own
-	Package string // import path, for the complexity proxies
+	Package string // import paths of its code, separated by spaces, for the complexity proxies
 	Cgo     bool
 	// Optional: it takes part in a comparison only when it is named, because it
 	// answers a question that not every comparison asks.

@@ -51,7 +51,7 @@ func (d driver) Info() engines.Info {
 		Role:    engines.Yardstick,
 		Summary: fmt.Sprintf("%s behind an application-level batcher: one bulk write for all commits that wait at the same time.", i.Title),
 		Module:  i.Module,
-		Package: i.Package,
+		Package: i.Package + " orbitbench/engines/batched",
 		Cgo:     i.Cgo,
 		Classes: i.Classes,
 		WhyNot:  i.WhyNot,

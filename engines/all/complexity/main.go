@@ -59,8 +59,8 @@ type goPackage struct {
 }
 
 func count(info engines.Info) (all.Counts, error) {
-	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,CgoFiles,Module",
-		"-tags=rocksdb,grocksdb_clean_link", info.Package)
+	args := []string{"list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,CgoFiles,Module", "-tags=rocksdb,grocksdb_clean_link"}
+	cmd := exec.Command("go", append(args, strings.Fields(info.Package)...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
