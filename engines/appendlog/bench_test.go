@@ -203,3 +203,57 @@ func BenchmarkShardedMap(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRecovery opens a store of n leases in a snapshot and n renewals in the log, warm.
+func BenchmarkRecovery(b *testing.B) {
+	const n = 1_000_000
+	dir := b.TempDir() + "/store"
+	o := engines.Options{Dir: dir, Durability: engines.Durability{Class: engines.Process}, Config: map[string]any{"snapshot_log_bytes": -1, "snapshot_on_close": false}}
+	e, err := appendlog.Driver{}.Open(context.Background(), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := lease.New("node-0001", 1, time.Hour, make([]byte, 119))
+	value, err := l.AppendBinary(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var batch engines.Batch
+	for i := range n {
+		batch.Put(engines.Leases, benchKey(i), value)
+		if len(batch.Ops) == 2000 {
+			if err := e.Apply(context.Background(), &batch); err != nil {
+				b.Fatal(err)
+			}
+			batch.Reset()
+		}
+	}
+	if err := e.(engines.Checkpointer).Checkpoint(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	perm := rand.New(rand.NewPCG(1, 2)).Perm(n)
+	for _, i := range perm {
+		if _, err := e.(engines.LeaseRenewer).RenewLease(context.Background(), benchKey(i), 1, lease.Renewal{ExpiresAt: 1 << 60, Now: 2}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	st := e.Stats()
+	b.Logf("%d records, %.0f MB of tables", st.Records, float64(st.TableBytes)/1e6)
+	if err := e.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		e, err := appendlog.Driver{}.Open(context.Background(), o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if st := e.Stats(); st.Records != n || st.ReplayedRecords < n {
+			b.Fatalf("%d records, %d replayed", st.Records, st.ReplayedRecords)
+		}
+		if err := e.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
