@@ -47,12 +47,12 @@ type buffer struct {
 // unlocker is the Locker of a queue: Cond.Wait lets go of the mutex before it
 // sleeps and does not take it afterwards, so that 64 woken waiters do not queue
 // up at a lock which they no longer need.
-type unlocker struct{ mu *sync.Mutex }
+type unlocker struct{ mu *spinLock }
 
 func (u unlocker) Lock()   {}
 func (u unlocker) Unlock() { u.mu.Unlock() }
 
-func (c *committer) init(mu *sync.Mutex, bufBytes int) {
+func (c *committer) init(mu *spinLock, bufBytes int) {
 	c.bufBytes = bufBytes
 	c.buf = &buffer{mem: vfs.AlignedBuffer(bufBytes)}
 	c.spare = &buffer{mem: vfs.AlignedBuffer(bufBytes)}

@@ -121,18 +121,23 @@ func (h *history) commit(l *Log, nonce uint64) error {
 func verifyState(m *vfs.Mem, o Options, h *history, rng *rand.Rand, depth int) error {
 	o.FS = m
 	var inside *vfs.Mem
+	var mu sync.Mutex // the preparer also calls OnPending, on its own goroutine
+	opened := false
 	if depth > 0 {
 		ops, at := 0, rng.IntN(6)
 		m.OnPending = func(string, string) {
-			if ops == at {
+			mu.Lock()
+			defer mu.Unlock()
+			if ops == at && !opened {
 				inside = m.Crash(rng, vfs.Losses()[rng.IntN(len(vfs.Losses()))])
 			}
 			ops++
 		}
 	}
-	// The preparer also calls OnPending, on its own goroutine, once Open is done with.
 	l, info, got, err := replayAll(o, h.snap)
-	m.OnPending = nil
+	mu.Lock()
+	opened = true
+	mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}

@@ -37,6 +37,13 @@
 //   - Waiters on one sync.Cond: each woken goroutine takes the mutex again, and those of
 //     the next group wake for nothing. Two queues by parity of the flush, whose Locker does
 //     not lock again, avoid both. A channel per group would allocate.
+//   - A sync.Mutex for the log, or spinning for only 0.1 us: 0.83 of the ideal at 8 writers instead
+//     of 0.89, see spin.go. A gathering leader that looks at the count for a while between
+//     yields: no difference.
+//   - GOMAXPROCS=1: 0.93 of the ideal at 8 writers and 0.65 at 64, against 0.89 and 0.5 to 0.6 with
+//     two: waking and feeding a second thread costs more than it brings while a commit takes
+//     less than 1 us of CPU, as on the bare log. Nothing was found that tells the
+//     scheduler so.
 //   - fdatasync of the mapping for class Interval: it writes the whole prefaulted segment and
 //     write-protects its pages, 0.9 us per record. Buffers and direct writes: 0.25 to 0.6 us.
 package wal

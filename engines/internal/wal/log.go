@@ -22,8 +22,8 @@ type Log struct {
 	failure atomic.Pointer[failure]
 	overdue atomic.Bool // class Interval: a flush is late, Wait has to wait
 
-	mu     sync.Mutex // guards all below
-	room   sync.Cond  // flush done, segment ready, failed or closed
+	mu     spinLock  // guards all below
+	room   sync.Cond // flush done, segment ready, failed or closed
 	closed bool
 
 	active *segment

@@ -169,8 +169,8 @@ func (s steadyFS) OpenFile(name string, flag vfs.Flag) (vfs.File, error) {
 type steadyFile struct{ vfs.File }
 
 func (f steadyFile) WriteAt(p []byte, _ int64) (int, error) {
-	// The timer slack of 50 us comes on top.
-	t := unix.Timespec{Nsec: 35_000}
+	// Timer slack of up to 50 us and the wake-up come on top.
+	t := unix.Timespec{Nsec: 60_000}
 	for unix.Nanosleep(&t, &t) == unix.EINTR {
 	}
 	return len(p), nil
