@@ -139,3 +139,20 @@ func TestManyWritersRotationAndDrop(t *testing.T) {
 		})
 	}
 }
+
+func TestAppendDoesNotAllocate(t *testing.T) {
+	o := testOptions(t, engines.Process)
+	o.SegmentBytes = 8 << 20
+	l, _, _ := openTest(t, o, 0)
+	defer l.Close()
+	head, value := make([]byte, 20), make([]byte, 176)
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		lsn, err := l.Append(1, head, value)
+		if err == nil {
+			err = l.Wait(lsn)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}))
+}
