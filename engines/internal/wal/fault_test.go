@@ -240,3 +240,23 @@ func TestApplyErrorEndsOpen(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 	}
 }
+
+// Where direct IO is refused, at open or at the first write, the log says so and goes
+// through the page cache.
+func TestDirectIORefused(t *testing.T) {
+	for _, fault := range []vfs.Fault{
+		{Op: vfs.OpOpen, Name: "probe.tmp", Err: vfs.ErrNoDirect},
+		{Op: vfs.OpWrite, Name: "probe.tmp", Err: unix.EINVAL},
+	} {
+		said := ""
+		o := crashOptions(engines.Sync)
+		o.FS = vfs.NewFaulty(vfs.NewMem(), fault)
+		o.Logf = func(format string, args ...any) { said += fmt.Sprintf(format, args...) }
+		l, _, _, err := replayAll(o, 0)
+		require.NoError(t, err)
+		require.False(t, l.Direct())
+		require.Contains(t, said, "fdatasync")
+		require.NoError(t, newHistory().commit(l, 1))
+		require.NoError(t, l.Close())
+	}
+}
