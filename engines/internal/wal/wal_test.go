@@ -133,9 +133,10 @@ func TestManyWritersRotationAndDrop(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, l.Wait(lsn))
 			require.NoError(t, l.Close())
-			_, info, recs := openTest(t, o, last-1)
+			l, info, recs := openTest(t, o, last-1)
 			require.Len(t, recs, 1)
 			require.True(t, info.Clean)
+			require.NoError(t, l.Close())
 		})
 	}
 }
