@@ -149,6 +149,11 @@ func (l *Log) waitSync(lsn LSN) error {
 	return nil
 }
 
+// commitCPU is what a commit costs a writer from being woken to its next Append,
+// about, in ns: a large group is late because its writers share the processors,
+// which takes the longer the more they are.
+const commitCPU = 1000
+
 // gatherLocked lets the others append until the group is as large as can be
 // expected: those of the last flush come back with their next commit while those
 // that queued behind it wait already. It lets go of the lock meanwhile.
@@ -158,7 +163,7 @@ func (l *Log) gatherLocked() {
 	if l.o.Class != engines.Sync || target > int64(l.o.CohortMax) || c.pending.Load() >= target {
 		return
 	}
-	limit := int64(float64(c.mean) * l.o.CohortWait)
+	limit := int64(float64(c.mean)*l.o.CohortWait) + target*commitCPU
 	l.mu.Unlock()
 	begin := l.now()
 	for c.pending.Load() < target && l.now()-begin < limit {
