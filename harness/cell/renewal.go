@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"orbitbench/engines"
@@ -62,6 +63,7 @@ func (r *renewal) prepare() (err error) {
 	}
 	r.table = newTable(&r.arena, r.space.Size(), r.space.Shared())
 	r.cell.Resources = new(result.Resources)
+	debug.FreeOSMemory() // what the preparation left behind is not the harness' to be taken off later
 	if r.cell.Resources.Memory.HarnessBytes, err = procstat.Resident(); err != nil {
 		return err
 	}
