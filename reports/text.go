@@ -351,7 +351,7 @@ func (r *Report) legend() []string {
 	return []string{
 		"Write is renew, read is get, outcome ok; percentiles of the trials' merged histograms; n is samples; " +
 			fewMark + " marks fewer than 10 samples above the percentile; /floor is write p50 over the floor's.",
-		"Recovery is kill -9, then exec to the first verified read. Memory is resident minus harness, and the same per million leases. " +
+		"Recovery is kill -9, then exec to the first verified read. Memory is resident minus harness and minus mapped pages of the store's files, which stand apart, and the same per million leases. " +
 			"Complexity is shown by proxies: lines of code, modules drawn in.",
 	}
 }

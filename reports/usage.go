@@ -10,7 +10,8 @@ import (
 // usage holds what the trials of a row used, one entry a trial.
 type usage struct {
 	resident     []float64 // bytes above what the harness itself held before the engine was opened
-	perMillion   []float64 // the same per million leases
+	own          []float64 // the same without mapped pages of the store's files, which the kernel can take back
+	perMillion   []float64 // own, per million leases
 	goHeap       []float64
 	goOther      []float64
 	anonymous    []float64
@@ -30,8 +31,10 @@ func (u *usage) add(c *result.Cell) {
 	m := res.Memory
 	// Below the harness' own memory lies no figure: pages that were resident
 	// before the engine was opened have gone since. [belowHarness] says so.
-	if own := float64(m.ResidentBytes) - float64(m.HarnessBytes); own > 0 {
-		u.resident = append(u.resident, own)
+	if above := float64(m.ResidentBytes) - float64(m.HarnessBytes); above > 0 {
+		own := max(0, above-float64(m.MappedFileBytes))
+		u.resident = append(u.resident, above)
+		u.own = append(u.own, own)
 		if n := leasesOf(c); n > 0 {
 			u.perMillion = append(u.perMillion, own*1e6/float64(n))
 		}
