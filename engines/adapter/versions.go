@@ -91,7 +91,9 @@ func (v *Versions) reserve(want uint64) error {
 	if want <= v.ceiling.Load() {
 		return nil // another caller reserved it meanwhile
 	}
-	ceiling := want + v.stride
+	// want may be low, the next version of a record that was renewed little: the
+	// ceiling must not fall below what other records were given before this Open.
+	ceiling := max(want, v.max.Load()) + v.stride
 	if err := v.persist(VersionState{Ceiling: engines.Version(ceiling), Floor: engines.Version(ceiling)}); err != nil {
 		return fmt.Errorf("reserving versions: %w", err)
 	}
