@@ -41,6 +41,12 @@ func openTest(t testing.TB, o Options, from LSN) (*Log, ReplayInfo, map[LSN]stri
 	var c collected
 	l, info, err := Open(context.Background(), o, from, c.apply)
 	require.NoError(t, err)
+	// A test that has failed must not fail again because its directory is still in use.
+	t.Cleanup(func() {
+		if t.Failed() {
+			_ = l.Close()
+		}
+	})
 	return l, info, c.recs
 }
 
