@@ -32,6 +32,7 @@ type row struct {
 	offered         float64   // operations per second, 0 in a closed loop
 	achieved        []float64 // per trial
 	loop            string
+	invalid         bool // the harness, not the engine, decided the latencies of a trial
 	recovery        recovery
 	use             usage
 	losses          []string // what the checks found: reasons to disqualify

@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"orbitbench/harness/result"
 )
@@ -31,6 +32,7 @@ func (r *Report) addTrial(b *block, row *row, it item) error {
 		return row.recovery.add(c)
 	}
 	row.trials++
+	row.invalid = row.invalid || slices.ContainsFunc(c.Warnings, func(w string) bool { return strings.HasPrefix(w, invalidMark) })
 	row.loop = c.Params.Loop
 	row.offered = c.Measure.OfferedPerS
 	row.achieved = append(row.achieved, c.Measure.AchievedPerS)
@@ -40,6 +42,9 @@ func (r *Report) addTrial(b *block, row *row, it item) error {
 	}
 	return row.addOps(c)
 }
+
+// invalidMark begins a warning by which the harness takes back a cell's latencies.
+const invalidMark = "invalid: "
 
 func kindPrefix(kind string) string {
 	if kind == result.KindRenewal {
@@ -104,7 +109,11 @@ func (r *row) settle(items []item) {
 	}
 	if r.trials > 0 || recoveryOnly && len(r.recovery.firstRead) > 0 {
 		r.status = statusOK
-		if r.recovery.reason != "" {
+		switch {
+		case r.recovery.reason == "":
+		case len(r.recovery.firstRead) > 0:
+			r.flags = append(r.flags, "a recovery is left out: "+r.recovery.reason)
+		default:
 			r.flags = append(r.flags, "no recovery time: "+r.recovery.reason)
 		}
 		for _, reason := range failed {
@@ -112,6 +121,9 @@ func (r *row) settle(items []item) {
 		}
 		if n := len(missing) + len(skipped); n > 0 {
 			r.flags = append(r.flags, fmt.Sprintf("%d of %d trials have no result", n, r.planned))
+		}
+		if r.invalid {
+			r.flags = append(r.flags, "not a valid measurement: the lag of the load generator decided its latencies")
 		}
 		if r.missedRate() {
 			r.flags = append(r.flags, fmt.Sprintf("missed the offered rate: %s/s of %s/s; its latency grows with the length of the run",

@@ -62,8 +62,12 @@ func belowHarness(c *result.Cell) bool {
 	return c.Resources != nil && c.Resources.Memory.ResidentBytes < c.Resources.Memory.HarnessBytes
 }
 
-// leasesOf is how many leases the store of a cell held.
+// leasesOf is how many leases the store of a cell held when its memory was
+// read: those loaded and those acquired since.
 func leasesOf(c *result.Cell) int {
+	if c.Load != nil && c.Load.Bytes > 0 && c.Load.Records > 0 && c.Resources != nil && c.Resources.LiveBytes > 0 {
+		return int(float64(c.Resources.LiveBytes) / float64(c.Load.Bytes) * float64(c.Load.Records))
+	}
 	if c.Load != nil && c.Load.Records > 0 {
 		return c.Load.Records
 	}
@@ -133,10 +137,10 @@ func (v *recovery) add(c *result.Cell) error {
 	return nil
 }
 
-// settle keeps the reason of a recovery cell that gave no figure.
+// settle keeps the reason of a recovery cell that gave no figure. Of several
+// the last one stands for all.
 func (v *recovery) settle(it item) {
 	switch {
-	case len(v.firstRead) > 0:
 	case it.cell == nil:
 		v.reason = "not run"
 	case it.cell.Status == result.Failed:

@@ -59,7 +59,7 @@ func (b *block) ranked() []*row {
 	var rows []*row
 	for _, r := range b.rows {
 		_, ok := r.latency(opWrite).quantile(0.99)
-		if ok && r.status == statusOK && r.engine.Role != "baseline" && len(r.losses) == 0 && !r.missedRate() {
+		if ok && r.status == statusOK && r.engine.Role != "baseline" && len(r.losses) == 0 && !r.missedRate() && !r.invalid {
 			rows = append(rows, r)
 		}
 	}
@@ -90,6 +90,8 @@ func (b *block) excluded() string {
 			parts = append(parts, r.name()+" is disqualified for losing data")
 		case r.missedRate():
 			parts = append(parts, r.name()+" missed the offered rate")
+		case r.invalid:
+			parts = append(parts, r.name()+" has no valid measurement")
 		}
 	}
 	if len(parts) == 0 {
@@ -182,6 +184,8 @@ func (b *block) nobody() string {
 			counts["baseline, never ranked"]++
 		case r.missedRate():
 			counts["missed the rate"]++
+		case r.invalid:
+			counts["not a valid measurement"]++
 		default:
 			counts["no renewal succeeded"]++
 		}

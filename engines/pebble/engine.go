@@ -435,11 +435,12 @@ const abandonAfter = 2 * time.Second
 func (e *engine) abandon(stuck int, failure error) error {
 	e.fs.refuse(failure)
 	closed := make(chan struct{})
+	closeable := stuck == 0
 	go func() {
 		defer close(closed)
 		var err error
 		defer e.recovered(&err)
-		if stuck == 0 {
+		if closeable {
 			err = e.db.Close()
 		}
 	}()

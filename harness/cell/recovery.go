@@ -255,7 +255,7 @@ func (r *repetition) recover(ctx context.Context, trial *result.RecoveryTrial) (
 	trial.FirstReadNs, trial.FirstWriteNs = reply.FirstRead-begin, reply.FirstWrite-begin
 	reply.Check.ReopenSeconds = float64(trial.OpenNs) / 1e9
 	trial.Acknowledged, trial.Lost = reply.Check.Records, reply.Check.Lost
-	if reply.Check.Lost > 0 { // a recovery that lost data is not to be ranked by its time
+	if reply.Check.Lost+reply.Check.Phantom > 0 { // a recovery that lost or made up data is not to be ranked by its time
 		trial.ExecToOpenNs, trial.OpenNs, trial.FirstReadNs, trial.FirstWriteNs = 0, 0, 0, 0
 	}
 	return reply, p.wait()

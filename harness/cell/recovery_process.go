@@ -131,6 +131,10 @@ func (r *recovering) open(ctx context.Context) (*openReply, error) {
 		return nil, err
 	}
 	reply.Check = *checked.conclude(engines.Sync)
+	if errors.Is(probeErr, errNotFenced) { // a violation like a lease that nobody stored, and no mishap of the tool
+		reply.Check.Phantom++
+		reply.Check.Verdict = probeErr.Error()
+	}
 	if probeErr != nil && reply.Check.Lost+reply.Check.Phantom == 0 {
 		return nil, probeErr // reading one by one and scanning differ
 	}

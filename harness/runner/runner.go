@@ -327,7 +327,11 @@ func violation(c plan.Cell, res *result.Cell) string {
 	if ch := res.Check; ch != nil {
 		// Class none promises nothing across a close either.
 		if ch.Lost > 0 && c.Durability.Class != engines.None {
-			return fmt.Sprintf("%d of %d leases were lost across close and reopen", ch.Lost, ch.Records)
+			over := "across close and reopen"
+			if res.Recovery != nil {
+				over = "by kill -9"
+			}
+			return fmt.Sprintf("%d of %d leases were lost %s", ch.Lost, ch.Records, over)
 		}
 		if ch.Phantom > 0 {
 			return fmt.Sprintf("%d leases were there that nobody had stored", ch.Phantom)
