@@ -130,3 +130,25 @@ func TestLossOverKillIsJudgedByClass(t *testing.T) {
 	none.Check.Lost, none.Check.Phantom = 0, 1
 	require.NotEmpty(t, lossesOf(none))
 }
+
+// A trial whose latencies the load generator decided voids the engine's row.
+func TestInvalidTrialsAreNotRankedNorJudged(t *testing.T) {
+	three := map[string][]int64{"appendlog": {100_000, 100_000, 100_000}, "pebble": {200_000, 200_000, 200_000}}
+	void := func(c *result.Cell) {
+		if c.Engine == "appendlog" && c.Trial == 2 {
+			c.Warnings = append(c.Warnings, "invalid: generator lag p50 200us against a renew p50 of 100us")
+		}
+	}
+	verdict := verdictOf(t, three, void)
+	require.Contains(t, verdict, "pebble is the only engine that can be ranked")
+	require.Contains(t, verdict, "appendlog has no valid measurement")
+	row := &row{engine: &result.Engine{Claim: "Append log"}, invalid: true}
+	require.NotEqual(t, inside, writeAspect.verdict(row).word)
+}
+
+// A recovery that failed shows beside those of its row that did not.
+func TestAFailedRecoveryShowsBesideOthers(t *testing.T) {
+	r := &row{trials: 1, planned: 1, recovery: recovery{firstRead: []float64{1e6}}}
+	r.settle([]item{{kind: result.KindRecovery, cell: &result.Cell{Status: result.Failed, Reason: "open: corrupt"}}})
+	require.Contains(t, r.flags, "a recovery is left out: failed: open: corrupt")
+}
