@@ -190,7 +190,7 @@ func (a *applier) prefetch(window []dealt) {
 	for _, ref := range refs[:len(window)] {
 		if ref != 0 {
 			r := a.e.rec(ref)
-			a.touch += uint64(r[recKeyLen]) + uint64(r[64])
+			a.touch += uint64(r[recKeyLen]) + uint64(r[min(64, len(r)-1)])
 		}
 	}
 }

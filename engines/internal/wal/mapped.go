@@ -60,6 +60,10 @@ func (l *Log) syncMapped() error {
 		return err
 	}
 	high := l.next - 1
+	if uint64(high) <= l.durable.Load() { // before a flag is cleared that nobody would act on
+		l.mu.Unlock()
+		return nil
+	}
 	var dirty []*segment
 	for _, s := range append(slices.Clip(l.sealed), l.active) {
 		if s.unsynced {
@@ -68,9 +72,6 @@ func (l *Log) syncMapped() error {
 		}
 	}
 	l.mu.Unlock()
-	if uint64(high) <= l.durable.Load() {
-		return nil
-	}
 
 	begin := l.now()
 	var err error

@@ -175,6 +175,13 @@ func (l *Log) start(r *recovery) error {
 		if err := l.filer.writeHeader(s, segmentHeader{ordered: !l.mapped, epoch: s.epoch, size: s.size}); err != nil {
 			return err
 		}
+		// No record may reach the device before the header that no longer says
+		// closed: the next Open would stop before records that are there.
+		if l.mapped {
+			if err := s.file.Sync(); err != nil {
+				return err
+			}
+		}
 	}
 	return l.adoptSpares(r)
 }
