@@ -108,7 +108,8 @@ func (a *Arena) Free(r Ref, n int) {
 	a.mu.Unlock()
 }
 
-// discard gives the whole pages of a range back; their content becomes zero.
+// discard gives the whole pages of a range back. Their content is undefined
+// afterwards, as Alloc says it is: zero, or what it was if the kernel refused.
 func (a *Arena) discard(off, size int64) {
 	const page = 4096
 	begin, end := (off+page-1)&^(page-1), (off+size)&^(page-1)

@@ -76,7 +76,7 @@ func (m *Mem) Kill() *Mem {
 		if n == nil || nodes[n] != nil {
 			return nodes[n]
 		}
-		c := &inode{data: make([]byte, len(n.data)), durable: slices.Clone(n.durable)}
+		c := &inode{data: make([]byte, len(n.data)), durable: slices.Clone(n.durable), clean: slices.Clone(n.clean)}
 		copyShared(c.data, n.data)
 		c.pending = append(slices.Clone(n.pending), n.stores(c.data)...)
 		nodes[n] = c
@@ -116,6 +116,9 @@ func (n *inode) stores(now []byte) []patch {
 		return nil
 	}
 	known := slices.Clone(n.durable)
+	if n.clean != nil {
+		known = slices.Clone(n.clean)
+	}
 	for _, p := range n.pending {
 		known = p.apply(known)
 	}

@@ -38,6 +38,9 @@ type Fault struct {
 	Part int
 	// Done: the operation is carried out and the error returned all the same.
 	Done bool
+	// Clean, for OpSync of a file of Mem: what was to be synced stays readable but no longer
+	// counts as changed, as in the page cache of Linux, so that a later Sync leaves it out.
+	Clean bool
 }
 
 // Faulty is a file system that fails operations of another one as told.
@@ -183,7 +186,19 @@ func (f *faultyFile) WriteAt(p []byte, off int64) (n int, err error) {
 }
 
 func (f *faultyFile) Sync() error {
-	return f.f.run(OpSync, "fdatasync", f.Name(), f.File.Sync)
+	x := f.f.hit(OpSync, f.Name())
+	if x == nil {
+		return f.File.Sync()
+	}
+	if x.Done {
+		if err := f.File.Sync(); err != nil {
+			return err
+		}
+	}
+	if m, ok := f.File.(*memFile); ok && x.Clean {
+		m.markClean()
+	}
+	return pathError("fdatasync", f.Name(), x.Err)
 }
 
 func (f *faultyFile) Truncate(size int64) error {

@@ -45,6 +45,7 @@ type inode struct {
 	data    []byte  // as the process sees it
 	durable []byte  // as the device holds it
 	pending []patch // writes since, in order
+	clean   []byte  // nil, or what the process sees without those, if a failed sync left the device behind (Fault.Clean)
 	mapped  int
 }
 

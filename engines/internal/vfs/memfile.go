@@ -82,6 +82,9 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 		f.node.durable = resized(f.node.durable, end)
 	}
 	copy(f.node.durable[off:], p)
+	if f.node.clean != nil {
+		f.node.clean = patch{off, p}.apply(f.node.clean)
+	}
 	f.node.pending = slices.DeleteFunc(f.node.pending, func(q patch) bool {
 		return q.data != nil && q.off == off && bytes.Equal(q.data, p)
 	})
@@ -104,10 +107,29 @@ func (f *memFile) Sync() error {
 	if err := f.check("fdatasync", nil, 0); err != nil {
 		return err
 	}
-	f.node.durable = make([]byte, len(f.node.data))
-	copyShared(f.node.durable, f.node.data)
-	f.node.pending = nil
+	n := f.node
+	if n.clean == nil {
+		n.durable = make([]byte, len(n.data))
+		copyShared(n.durable, n.data)
+		n.pending = nil
+		return nil
+	}
+	// Only what was written since a sync failed reaches the device.
+	n.pending = append(n.pending, n.stores(n.data)...)
+	for _, p := range n.pending {
+		n.durable, n.clean = p.apply(n.durable), p.apply(n.clean)
+	}
+	n.pending = nil
 	return nil
+}
+
+// markClean makes the written bytes stay readable and out of every later Sync.
+func (f *memFile) markClean() {
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	f.node.clean = make([]byte, len(f.node.data))
+	copyShared(f.node.clean, f.node.data)
+	f.node.pending = nil
 }
 
 func (f *memFile) Truncate(size int64) error {

@@ -29,15 +29,17 @@ func (l *Log) Close() error {
 	}
 	l.room.Broadcast()
 	l.mu.Unlock()
+	// The one whom the last flush woke to lead has found the log closed and led no
+	// other; those who sleep beside it, the flusher perhaps, must see that too.
+	for i := range l.commit.queues {
+		l.commit.queues[i].Broadcast()
+	}
 
 	l.stopFlusher()
 	close(l.prep.stop)
 	<-l.prep.done
 	if err == nil {
 		err = l.writeClosed()
-	}
-	for i := range l.commit.queues {
-		l.commit.queues[i].Broadcast()
 	}
 	return errors.Join(err, l.releaseAll())
 }

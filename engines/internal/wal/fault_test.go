@@ -3,7 +3,10 @@ package wal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -77,6 +80,90 @@ func TestFailedWriteIsNeverAcknowledged(t *testing.T) {
 			require.NoError(t, h.commit(l, 1<<40))
 			require.NoError(t, l.Close())
 		})
+	}
+}
+
+// Linux reports a failed fdatasync once and takes the pages for clean: what the
+// next Open reads may be in the page cache alone, and must be made durable before it counts.
+func TestRecordsOfAFailedSyncAreDurableAfterOpen(t *testing.T) {
+	for _, sealed := range []bool{false, true} {
+		mem := vfs.NewMem()
+		faulty := vfs.NewFaulty(mem)
+		o := crashOptions(engines.Sync)
+		o.FS, o.Buffered = faulty, true
+		l, _, _, err := replayAll(o, 0)
+		require.NoError(t, err)
+		for l.Stats().Segments < 2 { // the preparer is done: the fault hits the log itself
+			time.Sleep(time.Millisecond)
+		}
+		h := newHistory()
+		for i := range uint64(5) {
+			require.NoError(t, h.commit(l, i))
+		}
+		h.issued[5] = true
+		lsn, err := l.Append(1, payload(5))
+		require.NoError(t, err)
+		faulty.Set(vfs.Fault{Op: vfs.OpSync, Name: ".wal", Times: 1, Clean: true})
+		if sealed {
+			_, err = l.Rotate()
+		} else {
+			err = l.Wait(lsn)
+		}
+		require.ErrorIs(t, err, engines.ErrFailed)
+		require.ErrorIs(t, l.Close(), engines.ErrFailed)
+
+		o.FS = mem
+		l, _, got, err := replayAll(o, 0)
+		require.NoError(t, err)
+		require.Contains(t, got, lsn, "the group is in the page cache")
+		require.Equal(t, lsn, l.Durable())
+		after := mem.Crash(rand.New(rand.NewPCG(1, 2)), vfs.LoseAll)
+		require.NoError(t, l.Close())
+		o.FS = after
+		l, info, got, err := replayAll(o, 0)
+		require.NoError(t, err)
+		require.NoError(t, h.check(info, got))
+		require.Contains(t, got, lsn, "sealed=%t: it was counted durable", sealed)
+		require.NoError(t, l.Close())
+	}
+}
+
+// Whoever waits in Sync while the log is closed, the flusher included, is woken.
+func TestCloseWakesWhoeverWaits(t *testing.T) {
+	for round := range 200 {
+		mem := vfs.NewMem()
+		mem.OnPending = func(string, string) { runtime.Gosched() }
+		o := crashOptions(engines.Interval)
+		o.FS, o.Window, o.SegmentBytes = mem, 200*time.Microsecond, 1<<20
+		l, _, _, err := replayAll(o, 0)
+		require.NoError(t, err)
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				for {
+					_, err := l.Append(1, []byte("x"))
+					if err == nil {
+						err = l.Sync()
+					}
+					if err != nil {
+						if !errors.Is(err, engines.ErrClosed) {
+							t.Error(err)
+						}
+						return
+					}
+				}
+			})
+		}
+		time.Sleep(time.Duration(round%10) * 100 * time.Microsecond)
+		closed := make(chan error, 1)
+		go func() { closed <- l.Close() }()
+		select {
+		case err := <-closed:
+			require.NoError(t, err)
+		case <-time.After(10 * time.Second):
+			t.Fatalf("round %d: Close hangs", round)
+		}
+		wg.Wait()
 	}
 }
 

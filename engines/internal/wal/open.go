@@ -80,9 +80,12 @@ func newLog(o Options, r *recovery) (_ *Log, err error) {
 // and removes files that are no part of the log. It may be cut short and done again.
 func (l *Log) repair(r *recovery) error {
 	if r.tail != nil && !r.tail.head.closed {
-		for _, f := range r.used[:len(r.used)-len(r.late)] {
-			if f == r.tail || !f.head.ordered {
-				if err := l.repairSegment(f, r); err != nil {
+		list := r.used[:len(r.used)-len(r.late)]
+		for i, f := range list {
+			// The one before an empty tail holds the last group, which ends with its seal.
+			last := f == r.tail || i == len(list)-2 && r.tail.walk.off == dataStart
+			if last || !f.head.ordered {
+				if err := l.repairSegment(f, r, last); err != nil {
 					return err
 				}
 			}
@@ -112,13 +115,18 @@ func (l *Log) repair(r *recovery) error {
 
 // repairSegment syncs a segment; of the tail it first zeroes records behind the end
 // that are whole: were they left, later records could grow up to them and
-// bring them back.
-func (l *Log) repairSegment(f *found, r *recovery) (err error) {
+// bring them back. last says that the last group of the log is in f.
+func (l *Log) repairSegment(f *found, r *recovery, last bool) (err error) {
 	file, err := l.o.FS.OpenFile(f.name, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	if last && f.head.ordered {
+		if err := rewrite(file, f.walk.start&^(vfs.SectorBytes-1), f.walk.off); err != nil {
+			return err
+		}
+	}
 	if f == r.tail {
 		zero := make([]byte, 1<<20)
 		for off := f.walk.off; off < r.torn.erase; {
@@ -130,6 +138,21 @@ func (l *Log) repairSegment(f *found, r *recovery) (err error) {
 		}
 	}
 	return file.Sync()
+}
+
+// rewrite writes the bytes from begin to end once more. Those of a group whose
+// sync failed may be in the page cache alone: the kernel reports the failure once
+// and takes the pages for clean, so that the next sync would leave them out.
+func rewrite(file vfs.File, begin, end int64) error {
+	if begin >= end {
+		return nil
+	}
+	b := make([]byte, end-begin)
+	if err := readFull(file, b, begin); err != nil {
+		return err
+	}
+	_, err := file.WriteAt(b, begin)
+	return err
 }
 
 // start makes the tail the active segment, or a new one if the class writes in

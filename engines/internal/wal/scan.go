@@ -86,6 +86,7 @@ type walk struct {
 	known   bool
 	group   uint8
 	prev    int64 // offset of the record before off
+	start   int64 // offset of the first record of the last group, 0: none was met
 	records uint64
 	sealed  bool
 	epoch   uint64 // sealed: epoch of the next segment
@@ -158,6 +159,7 @@ func (w *walk) take(h frame.Header, payload []byte) error {
 	w.next = want
 	if h.First {
 		w.proof = max(w.proof, want-1)
+		w.start = w.off
 	}
 	w.group = h.Group
 	switch {
