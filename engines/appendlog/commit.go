@@ -154,7 +154,7 @@ func (e *engine) plan(c *commit, b *engines.Batch) (obstacle, error) {
 	}
 	for i := range b.Ops {
 		v, err := e.planOp(c, &b.Ops[i], &c.plans[i])
-		if err == nil && v <= engines.Version(e.ceiling.Load()) {
+		if err == nil && v <= engines.Version(e.meta.Ceiling()) {
 			continue
 		}
 		e.abandon(c)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"path"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/lease"
 )
@@ -123,7 +124,7 @@ func storeFiles(t *testing.T, m *vfs.Mem) []string {
 			t.Fatal(err)
 		}
 		for _, n := range names {
-			if n != logName && n != lockName {
+			if n != logName && n != storedir.LockName {
 				files = append(files, path.Join(dir, n))
 			}
 		}
@@ -182,7 +183,7 @@ func TestDamageAfterCleanClose(t *testing.T) {
 				}
 			}
 		}
-		for _, kind := range []string{metaName, snapshotPrefix, ".wal"} {
+		for _, kind := range []string{meta.Name, snapshotPrefix, ".wal"} {
 			n := 0
 			for name, c := range caught {
 				if strings.Contains(name, kind) {
@@ -260,31 +261,9 @@ func TestMissingFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Without the snapshot the dropped segments may still give the right data.
-			if noticed := judgeDamage(t, m, want, "loss of "+name, class); path.Base(name) == metaName && !noticed {
+			if noticed := judgeDamage(t, m, want, "loss of "+name, class); path.Base(name) == meta.Name && !noticed {
 				t.Errorf("the loss of %s was not noticed", name)
 			}
 		}
-	}
-}
-
-// TestWrongFormats: magic, format and stripes of META are told apart.
-func TestWrongFormats(t *testing.T) {
-	good := meta{seed: 1, base: 2, ceiling: 3, last: 4}.encode()
-	if m, err := decodeMeta("META", good); err != nil || m != (meta{1, 2, 3, 4}) {
-		t.Fatalf("META does not survive: %+v, %v", m, err)
-	}
-	for off, want := range map[int]string{0: "magic", 8: "format", 12: "stripes", 48: "checksum", 20: "checksum"} {
-		b := bytes.Clone(good)
-		b[off] ^= 0xff
-		if off == 8 || off == 12 {
-			le.PutUint32(b[48:], crc(b[:48]))
-		}
-		_, err := decodeMeta("META", b)
-		if !errors.Is(err, engines.ErrCorrupt) || !strings.Contains(err.Error(), want) {
-			t.Errorf("byte %d wrong: %v, want an error about the %s", off, err, want)
-		}
-	}
-	if _, err := readMeta(vfs.NewMem(), "/nowhere"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("META of a directory that is not there: %v", err)
 	}
 }

@@ -22,7 +22,7 @@
 //     log stays bounded.
 //  7. Versions are never assigned twice, also not in the classes in which a crash
 //     loses acknowledged commits: META holds a ceiling that is raised before a
-//     version above it is assigned (meta.go).
+//     version above it is assigned (package meta).
 //
 // What can be waited for under a stripe's lock: room in the log's buffer and the
 // next segment, which is made ready ahead. Neither is the rule; no commit holds

@@ -155,7 +155,7 @@ func (e *engine) logOptions() wal.Options {
 		BufferBytes:  c.WALBufferSize,
 		CohortMax:    c.GroupCommitMax,
 		CohortWait:   c.GroupCommitWait,
-		OnSpan:       e.addSpan,
+		OnSpan:       e.spans.Add,
 		Logf:         e.logf,
 	}
 }

@@ -5,23 +5,20 @@ import (
 	"errors"
 	"io"
 	"path"
-	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/arena"
+	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
 )
 
-// Names in the store's directory, beside META and the snapshots.
-const (
-	lockName = "LOCK"
-	logName  = "log"
-)
+// logName is the directory of the log in the store's.
+const logName = "log"
 
 // engine is an open store.
 //
@@ -44,9 +41,9 @@ type engine struct {
 
 	inflight sync.WaitGroup // commits that wait for the log; grows under a stripe's lock only
 
-	metaMu  sync.Mutex
-	meta    meta          // base and seed never change; the rest is guarded by metaMu
-	ceiling atomic.Uint64 // no version above it may be assigned yet
+	meta *meta.Keeper
+	seed uint64 // of the key hash
+	base uint64 // every version that is assigned is above it
 
 	viewMu  sync.Mutex
 	viewSeq uint64 // guarded by viewMu
@@ -60,7 +57,7 @@ type engine struct {
 	background sync.WaitGroup
 	closing    atomic.Bool
 
-	spans    spans
+	spans    storedir.Spans
 	replayed uint64
 }
 
@@ -74,26 +71,12 @@ func (e *engine) open() error {
 	return nil
 }
 
-// raiseCeiling makes sure that v may be assigned: under the classes that may
-// lose acknowledged commits, no version is assigned that a later open could
-// not know to be used.
+// raiseCeiling makes sure that v may be assigned.
 func (e *engine) raiseCeiling(v engines.Version) error {
-	e.metaMu.Lock()
-	defer e.metaMu.Unlock()
 	if err := e.open(); err != nil {
 		return err
 	}
-	if uint64(v) <= e.ceiling.Load() {
-		return nil
-	}
-	m := e.meta
-	m.ceiling = uint64(v) + ceilingStep
-	if err := m.write(e.fs, e.dir); err != nil {
-		return err
-	}
-	e.meta.ceiling = m.ceiling
-	e.ceiling.Store(m.ceiling)
-	return nil
+	return e.meta.Raise(v)
 }
 
 // Stats is engines.Engine.
@@ -162,11 +145,7 @@ func (e *engine) closeFiles() error {
 	if err != nil {
 		return err // META still says that the store was not closed
 	}
-	e.metaMu.Lock()
-	defer e.metaMu.Unlock()
-	m := e.meta
-	m.ceiling, m.last = 0, uint64(last)
-	return m.write(e.fs, e.dir)
+	return e.meta.Close(uint64(last))
 }
 
 // closeMemory frees what is outside the Go heap, once no scan is using it.
@@ -229,39 +208,5 @@ func (e *engine) syncEvery() time.Duration {
 	return time.Duration(e.config.WALSyncInterval * float64(time.Second))
 }
 
-// fullDevice makes a full disk ErrFull.
-func fullDevice(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return errors.Join(engines.ErrFull, err)
-	}
-	return err
-}
-
-// spans keeps the latest pieces of background work.
-type spans struct {
-	mu   sync.Mutex
-	list []engines.Span // guarded by mu
-}
-
-const maxSpans = 4096
-
-func (e *engine) addSpan(kind string, begin, end time.Time, bytes uint64) {
-	e.spans.mu.Lock()
-	defer e.spans.mu.Unlock()
-	if len(e.spans.list) == maxSpans {
-		e.spans.list = append(e.spans.list[:0], e.spans.list[maxSpans/2:]...)
-	}
-	// They come when they end; the list is in the order in which they began.
-	at := len(e.spans.list)
-	for at > 0 && e.spans.list[at-1].Begin.After(begin) {
-		at--
-	}
-	e.spans.list = slices.Insert(e.spans.list, at, engines.Span{Kind: kind, Begin: begin, End: end, Bytes: bytes})
-}
-
 // Spans is engines.Spanner.
-func (e *engine) Spans() []engines.Span {
-	e.spans.mu.Lock()
-	defer e.spans.mu.Unlock()
-	return append([]engines.Span(nil), e.spans.list...)
-}
+func (e *engine) Spans() []engines.Span { return e.spans.List() }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/meta"
 	"orbitbench/engines/internal/vfs"
 )
 
@@ -141,8 +142,8 @@ func TestFailedSnapshot(t *testing.T) {
 func TestFailedOpen(t *testing.T) {
 	mem, want := closedStore(t, engines.Process)
 	for _, fault := range []vfs.Fault{
-		{Op: vfs.OpWrite, Name: metaName}, {Op: vfs.OpRead, Name: metaName}, {Op: vfs.OpRead, Name: snapshotPrefix},
-		{Op: vfs.OpRead, Name: ".wal"}, {Op: vfs.OpReadDir}, {Op: vfs.OpRename, Name: metaName}, {Op: vfs.OpSyncDir},
+		{Op: vfs.OpWrite, Name: meta.Name}, {Op: vfs.OpRead, Name: meta.Name}, {Op: vfs.OpRead, Name: snapshotPrefix},
+		{Op: vfs.OpRead, Name: ".wal"}, {Op: vfs.OpReadDir}, {Op: vfs.OpRename, Name: meta.Name}, {Op: vfs.OpSyncDir},
 	} {
 		m := clone(mem)
 		faulty := vfs.NewFaulty(m, fault)

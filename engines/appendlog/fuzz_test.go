@@ -66,16 +66,3 @@ func FuzzSnapshotHead(f *testing.F) {
 		}
 	})
 }
-
-func FuzzMeta(f *testing.F) {
-	f.Add(meta{1, 2, 3, 4}.encode())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) == metaBytes { // let the fuzzer past the checksum
-			b = bytes.Clone(b)
-			le.PutUint32(b[48:], crc(b[:48]))
-		}
-		if m, err := decodeMeta("META", b); err == nil && !bytes.Equal(m.encode(), b) {
-			t.Errorf("META %x: decoded and encoded it is %x", b, m.encode())
-		}
-	})
-}

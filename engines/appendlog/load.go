@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/meta"
 	"orbitbench/engines/internal/snapshot"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
@@ -23,8 +24,8 @@ func (e *engine) loadSnapshot(ctx context.Context, start wal.LSN) (wal.LSN, erro
 		return 0, err
 	}
 	defer r.Close() // opened for reading: nothing can be lost
-	if head.seed != e.meta.seed {
-		return 0, &engines.CorruptError{File: name, Offset: 0, Reason: fmt.Sprintf("hash seed %016x, %s says %016x", head.seed, metaName, e.meta.seed)}
+	if head.seed != e.seed {
+		return 0, &engines.CorruptError{File: name, Offset: 0, Reason: fmt.Sprintf("hash seed %016x, %s says %016x", head.seed, meta.Name, e.seed)}
 	}
 	for i := range e.stripes {
 		if err := e.stripes[i].table.Reserve(int(head.live[i])); err != nil {

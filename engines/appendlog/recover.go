@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"math"
 	"path"
-	"strings"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/arena"
+	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
 )
@@ -24,8 +23,8 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 	e := &engine{fs: fsys, dir: o.Dir, durability: o.Durability, config: config, logf: o.Log}
 	e.deferred = o.Durability.Class == engines.Sync
 	e.stopped, e.stop = context.WithCancel(context.Background())
-	if err := e.openDir(); err != nil {
-		return nil, fullDevice(err)
+	if e.dirLock, err = storedir.Open(fsys, e.dir); err != nil {
+		return nil, storedir.FullDevice(err)
 	}
 	if err := e.recover(ctx); err != nil {
 		e.closing.Store(true)
@@ -36,29 +35,11 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 		if e.arena != nil {
 			e.closeMemory()
 		}
-		return nil, errors.Join(fullDevice(err), e.dirLock.Close())
+		return nil, errors.Join(storedir.FullDevice(err), e.dirLock.Close())
 	}
 	e.background.Add(1)
 	go e.loop()
 	return e, nil
-}
-
-// openDir makes the directory if it is missing, and locks it.
-func (e *engine) openDir() error {
-	parent := vfs.Dir(e.dir)
-	if _, err := e.fs.ReadDir(parent); err != nil {
-		return err // it must exist
-	}
-	if err := e.fs.MkdirAll(e.dir); err != nil {
-		return err
-	}
-	// The name of a new directory must not be lost with what is stored in it.
-	if err := e.fs.SyncDir(parent); err != nil {
-		return err
-	}
-	lock, err := e.fs.Lock(e.path(lockName))
-	e.dirLock = lock
-	return err
 }
 
 // recover brings the store into memory. A crash within it changes nothing that
@@ -68,15 +49,11 @@ func (e *engine) recover(ctx context.Context) (err error) {
 	if e.arena, err = arena.New(e.config.MemoryLimitBytes); err != nil {
 		return err
 	}
-	e.meta, err = readMeta(e.fs, e.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		if e.meta, err = newMeta(); err == nil {
-			err = e.meta.write(e.fs, e.dir)
-		}
-	}
+	e.meta, err = meta.Open(metaFormat, e.fs, e.dir, func() (string, error) { return leftovers(e.fs, e.dir) })
 	if err != nil {
 		return err
 	}
+	e.seed = e.meta.Seed()
 	start, err := e.tidy()
 	if err != nil {
 		return err
@@ -104,17 +81,15 @@ func (e *engine) recover(ctx context.Context) (err error) {
 // tidy removes what an interrupted write left behind and returns the start of
 // the newest snapshot, 0 if there is none.
 func (e *engine) tidy() (wal.LSN, error) {
+	if err := storedir.RemoveTemporary(e.fs, e.dir); err != nil {
+		return 0, err
+	}
 	names, err := e.fs.ReadDir(e.dir)
 	if err != nil {
 		return 0, err
 	}
 	var newest wal.LSN
 	for _, n := range names {
-		if strings.HasSuffix(n, ".tmp") {
-			if err := e.fs.Remove(e.path(n)); err != nil {
-				return 0, err
-			}
-		}
 		if start, ok := snapshotStart(n); ok {
 			newest = max(newest, start)
 		}
@@ -160,19 +135,19 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 	if err != nil {
 		return info, err
 	}
-	return info, checkLog(e.path(logName), e.meta, info, start, upTo)
+	return info, checkLog(e.path(logName), e.meta.Meta(), info, start, upTo)
 }
 
 // checkLog demands that the log holds what the snapshot and META say it does.
-func checkLog(dir string, m meta, info wal.ReplayInfo, start, upTo wal.LSN) error {
+func checkLog(dir string, m meta.Meta, info wal.ReplayInfo, start, upTo wal.LSN) error {
 	have := max(info.Last, start-1)
 	switch {
 	case info.First > start:
 		return corruptLog(dir, "begins with record %d, replay wants %d", info.First, start)
 	case have < upTo:
 		return corruptLog(dir, "ends with record %d, the snapshot wants all up to %d", have, upTo)
-	case have < wal.LSN(m.last):
-		return corruptLog(dir, "ends with record %d, the store was closed at %d", have, m.last)
+	case have < wal.LSN(m.Last):
+		return corruptLog(dir, "ends with record %d, the store was closed at %d", have, m.Last)
 	}
 	return nil
 }
@@ -193,39 +168,15 @@ func (e *engine) finishStripes() {
 	}
 }
 
-// reserveVersions sees to it that no version is ever assigned twice. If the
-// store was in a class that may lose acknowledged commits and was not closed,
-// every version up to its ceiling counts as used.
+// reserveVersions sees to it that no version is ever assigned twice.
 func (e *engine) reserveVersions() error {
-	m := e.meta
-	m.base, m.ceiling = max(m.base, m.ceiling), 0
-	e.ceiling.Store(math.MaxUint64)
-	if e.durability.Class != engines.Sync {
-		m.ceiling = m.base
-		for i := range e.stripes {
-			m.ceiling = max(m.ceiling, e.stripes[i].highest, e.stripes[i].floor)
-		}
-		m.ceiling += ceilingStep
-		e.ceiling.Store(m.ceiling)
+	var highest uint64
+	for i := range e.stripes {
+		highest = max(highest, e.stripes[i].highest, e.stripes[i].floor)
 	}
-	if m == e.meta {
-		return nil
-	}
-	e.meta = m
-	return m.write(e.fs, e.dir)
-}
-
-// makeEmptyDir makes dir unless it is there and empty.
-func makeEmptyDir(fsys vfs.FS, dir string) error {
-	if err := fsys.MkdirAll(dir); err != nil {
+	if err := e.meta.Reserve(e.durability.Class, highest); err != nil {
 		return err
 	}
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	if len(names) > 0 {
-		return fmt.Errorf("%w: %s is not empty: it holds %s", engines.ErrInvalid, dir, names[0])
-	}
-	return fsys.SyncDir(vfs.Dir(dir))
+	e.base = e.meta.Base()
+	return nil
 }

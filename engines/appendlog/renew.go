@@ -56,7 +56,7 @@ func (e *engine) tryRenew(s *stripe, h uint64, key []byte, held engines.Version,
 		return 0, o, err
 	}
 	v := e.nextVersion(s, held)
-	if v > engines.Version(e.ceiling.Load()) {
+	if v > engines.Version(e.meta.Ceiling()) {
 		s.mu.Unlock()
 		return 0, obstacle{version: v}, nil
 	}

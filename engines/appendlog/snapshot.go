@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/meta"
 	"orbitbench/engines/internal/snapshot"
+	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/wal"
 )
 
@@ -104,7 +106,7 @@ func (e *engine) snapshot(ctx context.Context, paced bool) error {
 	i.bytes.Store(c.bytes)
 	i.logAt.Store(logAt)
 	i.taken.Add(1)
-	e.addSpan("snapshot", begin, time.Now(), uint64(c.bytes))
+	e.spans.Add("snapshot", begin, time.Now(), uint64(c.bytes))
 	if err := removeOlder(e.fs, e.dir, start); err != nil {
 		return err
 	}
@@ -145,7 +147,7 @@ type copier struct {
 // and so is the log up to its end.
 func (c *copier) write(name string, start wal.LSN) error {
 	e := c.e
-	head := snapshotHead{seed: e.meta.seed, start: start}
+	head := snapshotHead{seed: e.seed, start: start}
 	for i := range e.stripes {
 		s := &e.stripes[i]
 		s.mu.Lock()
@@ -233,7 +235,7 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	defer v.Close() // cannot fail: it is open
-	if err := makeEmptyDir(e.fs, dir); err != nil {
+	if err := storedir.MakeEmpty(e.fs, dir); err != nil {
 		return err
 	}
 	begin, seq := time.Now(), v.(*view).seq
@@ -248,7 +250,6 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 	if err := c.write(path.Join(dir, snapshotName(1)), 1); err != nil {
 		return err
 	}
-	e.addSpan("copy", begin, time.Now(), uint64(c.bytes))
-	m := meta{seed: e.meta.seed, base: e.meta.base}
-	return m.write(e.fs, dir)
+	e.spans.Add("copy", begin, time.Now(), uint64(c.bytes))
+	return metaFormat.Write(e.fs, dir, meta.Meta{Seed: e.seed, Base: e.base})
 }

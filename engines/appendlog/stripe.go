@@ -49,7 +49,7 @@ type pending struct {
 }
 
 func (e *engine) hash(ks engines.Keyspace, key []byte) uint64 {
-	return arena.Hash(e.meta.seed+uint64(ks)*0x9e3779b97f4a7c15, key)
+	return arena.Hash(e.seed+uint64(ks)*0x9e3779b97f4a7c15, key)
 }
 
 func (e *engine) stripe(h uint64) *stripe { return &e.stripes[h>>56] }
@@ -113,7 +113,7 @@ func (e *engine) nextVersion(s *stripe, cur engines.Version) engines.Version {
 	if cur == 0 {
 		cur = engines.Version(s.floor)
 	}
-	return max(cur, engines.Version(e.meta.base)) + 1
+	return max(cur, engines.Version(e.base)) + 1
 }
 
 func (s *stripe) newID(index int) (uint32, error) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/meta"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
 )
@@ -44,7 +45,7 @@ func (v *verifier) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.report.Files, v.report.Bytes = 1, metaBytes
+	v.report.Files, v.report.Bytes = 1, meta.Bytes
 	names, err := v.fs.ReadDir(v.dir)
 	if err != nil {
 		return err
@@ -93,18 +94,18 @@ func (v *verifier) sizes(names []string) (total int64, err error) {
 		}
 		total += size
 	}
-	return total + metaBytes, nil
+	return total + meta.Bytes, nil
 }
 
-func (v *verifier) snapshot(ctx context.Context, base string, start wal.LSN, m meta) (upTo wal.LSN, err error) {
+func (v *verifier) snapshot(ctx context.Context, base string, start wal.LSN, m meta.Meta) (upTo wal.LSN, err error) {
 	name := path.Join(v.dir, base)
 	r, head, err := openSnapshot(v.fs, name, start)
 	if err != nil {
 		return 0, err
 	}
 	defer r.Close() // opened for reading: nothing can be lost
-	if head.seed != m.seed {
-		return 0, &engines.CorruptError{File: name, Offset: 0, Reason: "hash seed differs from that of " + metaName}
+	if head.seed != m.Seed {
+		return 0, &engines.CorruptError{File: name, Offset: 0, Reason: "hash seed differs from that of " + meta.Name}
 	}
 	var end *snapshotEnd
 	var buf, payload []byte
@@ -132,7 +133,7 @@ func (v *verifier) snapshot(ctx context.Context, base string, start wal.LSN, m m
 	return end.end, nil
 }
 
-func (v *verifier) log(ctx context.Context, m meta, start, upTo wal.LSN) error {
+func (v *verifier) log(ctx context.Context, m meta.Meta, start, upTo wal.LSN) error {
 	dir := path.Join(v.dir, logName)
 	done := v.report.Bytes
 	info, err := wal.Verify(ctx, v.fs, dir, start-1, max(start, upTo+1), func(r wal.Record) error {
@@ -145,7 +146,7 @@ func (v *verifier) log(ctx context.Context, m meta, start, upTo wal.LSN) error {
 		}
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) && m.last == 0 && upTo == 0 {
+	if errors.Is(err, fs.ErrNotExist) && m.Last == 0 && upTo == 0 {
 		err = nil // the store was made, or copied, and never opened
 	}
 	if err != nil {
@@ -171,7 +172,7 @@ func dump(ctx context.Context, fsys vfs.FS, dir string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	out.printf("%s: hash seed %016x, version base %d, ceiling %d, last record %d\n", path.Join(dir, metaName), m.seed, m.base, m.ceiling, m.last)
+	out.printf("%s: hash seed %016x, version base %d, ceiling %d, last record %d\n", path.Join(dir, meta.Name), m.Seed, m.Base, m.Ceiling, m.Last)
 	names, err := fsys.ReadDir(dir)
 	if err != nil {
 		return err

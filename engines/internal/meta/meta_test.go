@@ -1,0 +1,124 @@
+package meta
+
+import (
+	"bytes"
+	"errors"
+	"hash/crc32"
+	"io/fs"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/vfs"
+)
+
+var testFormat = Format{Magic: "OBTESTED", Number: 3, Shape: 256, ShapeName: "stripes"}
+
+// resum gives changed bytes a checksum that fits.
+func resum(b []byte) { le.PutUint32(b[sumOffset:], crc32.Checksum(b[:sumOffset], castagnoli)) }
+
+// TestWrongFormats: magic, format, shape and checksum are told apart.
+func TestWrongFormats(t *testing.T) {
+	good := testFormat.Encode(Meta{1, 2, 3, 4})
+	require.Len(t, good, Bytes)
+	m, err := testFormat.Decode("META", good)
+	require.NoError(t, err)
+	require.Equal(t, Meta{1, 2, 3, 4}, m)
+	for off, want := range map[int]string{0: "magic", 8: "format", 12: "stripes", 48: "checksum", 20: "checksum"} {
+		b := bytes.Clone(good)
+		b[off] ^= 0xff
+		if off == 8 || off == 12 {
+			resum(b)
+		}
+		_, err := testFormat.Decode("META", b)
+		if !errors.Is(err, engines.ErrCorrupt) || !strings.Contains(err.Error(), want) {
+			t.Errorf("byte %d wrong: %v, want an error about the %s", off, err, want)
+		}
+	}
+	for _, n := range []int{0, 51, 53} {
+		_, err := testFormat.Decode("META", make([]byte, n))
+		require.ErrorIs(t, err, engines.ErrCorrupt, "%d bytes", n)
+	}
+	_, err = testFormat.Read(vfs.NewMem(), "/nowhere")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(testFormat.Encode(Meta{1, 2, 3, 4}))
+	f.Add([]byte("OBTESTED"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) == Bytes { // let the fuzzer past the checksum
+			b = bytes.Clone(b)
+			resum(b)
+		}
+		if m, err := testFormat.Decode("META", b); err == nil && !bytes.Equal(testFormat.Encode(m), b) {
+			t.Errorf("META %x: decoded and encoded it is %x", b, testFormat.Encode(m))
+		}
+	})
+}
+
+func nothing() (string, error) { return "", nil }
+
+func newDir(t *testing.T) *vfs.Mem {
+	t.Helper()
+	m := vfs.NewMem()
+	require.NoError(t, m.MkdirAll("/s"))
+	return m
+}
+
+// TestMissingBesideAStore: a directory that holds a log and no META is damaged.
+func TestMissingBesideAStore(t *testing.T) {
+	m := newDir(t)
+	_, err := Open(testFormat, m, "/s", func() (string, error) { return "log", nil })
+	require.ErrorIs(t, err, engines.ErrCorrupt)
+	require.ErrorContains(t, err, "is missing beside log")
+	_, err = testFormat.Read(m, "/s")
+	require.ErrorIs(t, err, fs.ErrNotExist, "nothing is written over damage")
+}
+
+// TestCeiling: what may be assigned is on the device before it is assigned, an
+// unclean stop uses up all of it, and a clean one nothing.
+func TestCeiling(t *testing.T) {
+	m := newDir(t)
+	k, err := Open(testFormat, m, "/s", nothing)
+	require.NoError(t, err)
+	require.NoError(t, k.Reserve(engines.Process, 7))
+	require.EqualValues(t, 0, k.Base())
+	require.EqualValues(t, 7+Stride, k.Ceiling())
+
+	over := engines.Version(k.Ceiling() + 1)
+	require.NoError(t, k.Raise(over))
+	require.GreaterOrEqual(t, k.Ceiling(), uint64(over))
+	onDisk, err := testFormat.Read(m.Kill(), "/s")
+	require.NoError(t, err)
+	require.Equal(t, k.Ceiling(), onDisk.Ceiling)
+
+	crashed, err := Open(testFormat, m.Kill(), "/s", nothing)
+	require.NoError(t, err)
+	require.NoError(t, crashed.Reserve(engines.Sync, 9))
+	require.Equal(t, k.Ceiling(), crashed.Base(), "everything up to the ceiling counts as used")
+	require.EqualValues(t, uint64(math.MaxUint64), crashed.Ceiling(), "under sync the log is the proof")
+	require.Equal(t, k.Seed(), crashed.Seed())
+
+	require.NoError(t, k.Close(12))
+	closed, err := Open(testFormat, m, "/s", nothing)
+	require.NoError(t, err)
+	require.EqualValues(t, 12, closed.Meta().Last)
+	require.NoError(t, closed.Reserve(engines.Process, 9))
+	require.EqualValues(t, 0, closed.Base())
+}
+
+// TestFailedRaise: a ceiling that did not reach the device is not used.
+func TestFailedRaise(t *testing.T) {
+	m := newDir(t)
+	k, err := Open(testFormat, m, "/s", nothing)
+	require.NoError(t, err)
+	require.NoError(t, k.Reserve(engines.None, 0))
+	before := k.Ceiling()
+	k.dir = "/gone"
+	require.Error(t, k.Raise(engines.Version(before+1)))
+	require.Equal(t, before, k.Ceiling())
+}
