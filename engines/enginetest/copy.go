@@ -13,6 +13,8 @@ import (
 var copyChecks = []named{
 	{"snapshots/equal_the_state", checkSnapshotEquals},
 	{"snapshots/under_load", checkSnapshotUnderLoad},
+	{"snapshots/durable", checkSnapshotDurable},
+	{"snapshots/writers_go_on", checkSnapshotLeavesWriters},
 	{"checkpoints/under_load", checkCheckpointUnderLoad},
 }
 

@@ -31,18 +31,33 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 		copied = e.state.clone()
 	}
 	reserved, jump := e.reserved, e.jump
-	e.mu.Unlock()
-	if err := makeEmpty(dir); err != nil {
-		return fmt.Errorf("mutant: snapshot: %w", err)
+	if e.is(CopyStopsWriters) {
+		defer e.mu.Unlock()
+	} else {
+		e.mu.Unlock()
 	}
-	err := writeJournal(filepath.Join(dir, journalName), copied, reserved, jump, true)
-	if err == nil {
-		err = syncDir(filepath.Dir(dir))
-	}
-	if err != nil {
+	if err := e.writeCopy(dir, copied, reserved, jump); err != nil {
 		return fmt.Errorf("mutant: snapshot: %w", err)
 	}
 	return nil
+}
+
+// writeCopy makes dir a store that holds s.
+func (e *engine) writeCopy(dir string, s *state, reserved, jump engines.Version) error {
+	if err := makeEmpty(dir); err != nil && !(e.is(CopyIntoFull) && errors.Is(err, engines.ErrInvalid)) {
+		return err
+	}
+	name := filepath.Join(dir, journalName)
+	if e.is(CopyShares) {
+		return os.Link(filepath.Join(e.dir, journalName), name)
+	}
+	if e.is(CopyForgetsFloor) {
+		s.floor, reserved, jump = 0, 0, 0
+	}
+	if err := e.writeJournal(name, s, reserved, jump, true); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
 }
 
 // Checkpoint is engines.Checkpointer.Checkpoint: it replaces the journal by one
@@ -75,7 +90,7 @@ func (e *engine) Checkpoint(ctx context.Context) error {
 
 func (e *engine) checkpoint(s *state) error {
 	name := filepath.Join(e.dir, journalName)
-	if err := writeJournal(name, s, e.reserved, e.jump, false); err != nil {
+	if err := e.writeJournal(name, s, e.reserved, e.jump, false); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND, 0o644)

@@ -60,6 +60,11 @@ const (
 	ViewShared         Flaw = "view-shared"         // there is one view, and the next one replaces it
 	CopyMissesLatest   Flaw = "copy-misses-latest"  // a snapshot lacks the last commit
 	CopyByKeyspace     Flaw = "copy-by-keyspace"    // a snapshot takes its keyspaces one after the other
+	CopyShares         Flaw = "copy-shares"         // a snapshot is a link to the journal, which goes on
+	CopyForgetsFloor   Flaw = "copy-forgets-floor"  // a snapshot lacks the versions of deleted keys
+	CopyIntoFull       Flaw = "copy-into-full"      // a snapshot is written beside what is there
+	CopyUnsynced       Flaw = "copy-unsynced"       // a snapshot is left to the page cache
+	CopyStopsWriters   Flaw = "copy-stops-writers"  // the lock is held while a snapshot is written
 	CheckpointLoses    Flaw = "checkpoint-loses"    // what is committed while a checkpoint runs is cut off
 	CloseLoses         Flaw = "close-loses"         // Close does not write what is buffered
 	ClosesTwice        Flaw = "closes-twice"        // a second Close succeeds
@@ -156,6 +161,11 @@ func All() []Mutant {
 		{ViewShared, "views/many", process},
 		{CopyMissesLatest, "snapshots/equal_the_state", process},
 		{CopyByKeyspace, "snapshots/under_load", process},
+		{CopyShares, "snapshots/equal_the_state", process},
+		{CopyForgetsFloor, "snapshots/equal_the_state", process},
+		{CopyIntoFull, "snapshots/equal_the_state", process},
+		{CopyUnsynced, "snapshots/durable", process},
+		{CopyStopsWriters, "snapshots/writers_go_on", process},
 		{CheckpointLoses, "checkpoints/under_load", process},
 		{CloseLoses, "life/reopen", interval},
 		{Resurrects, "life/reopen", process},

@@ -205,7 +205,7 @@ func (e *engine) flush() error {
 }
 
 // writeJournal writes a journal that holds s and nothing else, durably.
-func writeJournal(name string, s *state, reserved, jump engines.Version, clean bool) error {
+func (e *engine) writeJournal(name string, s *state, reserved, jump engines.Version, clean bool) error {
 	text, err := line{Changes: s.changes(), Floor: s.floor, Reserved: reserved, Jump: jump, Clean: clean}.encode()
 	if err != nil {
 		return err
@@ -215,7 +215,10 @@ func writeJournal(name string, s *state, reserved, jump engines.Version, clean b
 		return err
 	}
 	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if !e.is(CopyUnsynced) {
+		err = errors.Join(err, f.Sync())
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(name+".tmp", name); err != nil {
