@@ -349,5 +349,9 @@ func TestConfigure(t *testing.T) {
 		_, err := d.Configure(engines.Options{Config: bad})
 		require.ErrorIs(t, err, engines.ErrInvalid, "%v", bad)
 	}
-	require.Equal(t, []string{"lease_renewer"}, engines.Capabilities(open(t, &gated{})), "it does not pretend what the engine within can do")
+	require.Equal(t, []string{"lease_renewer"}, engines.Capabilities(open(t, &gated{})), "it does not pretend what the engine within cannot do")
+	e, err := d.Open(background, engines.Options{Dir: t.TempDir()})
+	require.NoError(t, err)
+	require.Equal(t, []string{"lease_renewer", "viewer", "snapshotter"}, engines.Capabilities(e))
+	require.NoError(t, e.Close())
 }

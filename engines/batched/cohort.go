@@ -1,9 +1,11 @@
 package batched
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"hash/maphash"
+	"slices"
 
 	"orbitbench/engines"
 	"orbitbench/engines/lease"
@@ -14,15 +16,16 @@ import (
 type cohort struct {
 	members  []*request
 	deferred []*request
+	rivals   []*request // they lose to a member if that succeeds
 	left     []*request // members that may still succeed
 	merged   engines.Batch
-	written  map[uint64]struct{} // hashes of the keys that members write
+	written  map[uint64]*request // by the hash of each key that is written: the member that does
 	seed     maphash.Seed
 	value    []byte
 }
 
 func (c *cohort) init() {
-	c.written, c.seed = map[uint64]struct{}{}, maphash.MakeSeed()
+	c.written, c.seed = map[uint64]*request{}, maphash.MakeSeed()
 }
 
 // hash is of a keyspace and key. Two keys with one hash only make a commit wait
@@ -34,29 +37,34 @@ func (c *cohort) hash(ks engines.Keyspace, key []byte) uint64 {
 // choose takes from the queue the commits that can go together: none reads (in
 // a condition) or writes a key that one before it writes. They are then the same
 // as if applied one after the other in this order, and each can be judged
-// against the state before all of them. The others stay, in front. The first
-// that waits is always chosen.
+// against the state before all of them. Those that race a member for a record
+// come along as its rivals, so that a hot key costs one write for all who want
+// it and not one for each. The others stay, in front. The first that waits is
+// always chosen.
 func (e *engine) choose() []*request {
 	c, q := &e.cohort, &e.queue
 	clear(c.written)
-	c.members, c.deferred = c.members[:0], c.deferred[:0]
+	c.members, c.deferred, c.rivals = c.members[:0], c.deferred[:0], c.rivals[:0]
 	ops, size := 0, 0
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, r := range q.waiting {
 		n, bytes := len(r.batch.Ops), batchBytes(r.batch)
-		fits := ops+n <= engines.MaxBatchOps && size+bytes <= engines.MaxBatchBytes
+		writer := c.writerOf(r.batch)
 		switch {
-		case !fits:
-			c.deferred = append(c.deferred, r)
-		case c.touchesWritten(r.batch):
+		case writer != nil && r.races(writer):
+			r.called = true
+			c.rivals = append(c.rivals, r)
+		case writer != nil:
 			r.deferred = true
+			c.deferred = append(c.deferred, r)
+		case ops+n > engines.MaxBatchOps || size+bytes > engines.MaxBatchBytes:
 			c.deferred = append(c.deferred, r)
 		default:
 			ops, size = ops+n, size+bytes
 			for i := range r.batch.Ops {
 				op := &r.batch.Ops[i]
-				c.written[c.hash(op.Keyspace, op.Key)] = struct{}{}
+				c.written[c.hash(op.Keyspace, op.Key)] = r
 			}
 			r.called = true
 			c.members = append(c.members, r)
@@ -69,21 +77,74 @@ func (e *engine) choose() []*request {
 	return c.members
 }
 
-func (c *cohort) touchesWritten(b *engines.Batch) bool {
+// writerOf returns the first member found that writes a key which b touches.
+func (c *cohort) writerOf(b *engines.Batch) *request {
 	if len(c.written) == 0 {
-		return false
+		return nil
 	}
 	for i := range b.Ops {
-		if _, ok := c.written[c.hash(b.Ops[i].Keyspace, b.Ops[i].Key)]; ok {
-			return true
+		if r := c.written[c.hash(b.Ops[i].Keyspace, b.Ops[i].Key)]; r != nil {
+			return r
 		}
 	}
 	for i := range b.Conditions {
-		if _, ok := c.written[c.hash(b.Conditions[i].Keyspace, b.Conditions[i].Key)]; ok {
-			return true
+		if r := c.written[c.hash(b.Conditions[i].Keyspace, b.Conditions[i].Key)]; r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// races reports whether r requires of a record the version that winner requires
+// of it and then changes: if winner succeeds, r has lost. It remembers where.
+func (r *request) races(winner *request) bool {
+	for i := range r.batch.Conditions {
+		c := &r.batch.Conditions[i]
+		same := func(ks engines.Keyspace, key []byte) bool { return ks == c.Keyspace && bytes.Equal(key, c.Key) }
+		demanded := slices.IndexFunc(winner.batch.Conditions, func(w engines.Condition) bool { return w.Version == c.Version && same(w.Keyspace, w.Key) })
+		if demanded < 0 {
+			continue
+		}
+		for op := range winner.batch.Ops {
+			if same(winner.batch.Ops[op].Keyspace, winner.batch.Ops[op].Key) {
+				r.rival = rival{winner: winner, condition: i, op: op}
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// settle gives every rival of a member that succeeded its conflict, and returns
+// the others to the front of the queue. It reports how many it answered; these
+// are the first of cohort.rivals. Members must not have been woken yet.
+func (e *engine) settle() (answered int) {
+	c, q := &e.cohort, &e.queue
+	again := c.deferred[:0]
+	for _, r := range c.rivals {
+		at := r.rival
+		r.rival = rival{}
+		lost, have := &r.batch.Conditions[at.condition], at.winner.batch.Ops[at.op].Assigned
+		if at.winner.err != nil || have == lost.Version { // it failed, or deleted what was not there
+			again = append(again, r)
+			continue
+		}
+		r.err = &engines.ConflictError{Keyspace: lost.Keyspace, Want: lost.Version, Have: have}
+		c.rivals[answered] = r
+		answered++
+	}
+	clear(c.rivals[answered:])
+	if len(again) > 0 {
+		q.mu.Lock()
+		for _, r := range again {
+			r.called = false
+		}
+		q.waiting = slices.Insert(q.waiting, 0, again...)
+		q.size.Store(int32(len(q.waiting)))
+		q.mu.Unlock()
+		clear(again)
+	}
+	return answered
 }
 
 func batchBytes(b *engines.Batch) int {

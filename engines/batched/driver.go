@@ -37,10 +37,23 @@ const (
 	defaultWaitLimit = 128
 )
 
-// New returns a driver for a batcher in front of inner.
-func New(inner engines.Driver) engines.Driver { return driver{inner} }
+// New returns a driver for a batcher in front of inner. It verifies closed
+// stores if inner does.
+func New(inner engines.Driver) engines.Driver {
+	d := driver{inner}
+	if v, ok := inner.(engines.Verifier); ok {
+		return verifyingDriver{d, v}
+	}
+	return d
+}
 
 type driver struct{ inner engines.Driver }
+
+// verifyingDriver is in front of a driver that verifies.
+type verifyingDriver struct {
+	driver
+	engines.Verifier
+}
 
 // Info describes the batcher in front of the engine within.
 func (d driver) Info() engines.Info {
@@ -117,5 +130,5 @@ func (d driver) Open(ctx context.Context, o engines.Options) (engines.Engine, er
 	e.requests.New = func() any { return &request{wake: make(chan bool, 1)} }
 	e.cohort.init()
 	e.queue.meanWrite.Store(int64(50 * time.Microsecond))
-	return e, nil
+	return declare(e), nil
 }

@@ -34,6 +34,8 @@ type request struct {
 	// deferred: it was left out of a cohort because of a key, and will probably
 	// find its condition broken.
 	deferred bool
+	// rival: it came along with a cohort, in which another wants the same. Of the leader.
+	rival rival
 	// called: it has been told to lead, or is in a cohort: it cannot be withdrawn.
 	// Guarded by queue.mu.
 	called bool
@@ -41,6 +43,12 @@ type request struct {
 	// wake receives one value: true to lead the next cohort, false when err is set.
 	// It has room for it, so that the sender never waits; never closed.
 	wake chan bool
+}
+
+// rival says to whom a request loses, and over what.
+type rival struct {
+	winner        *request
+	condition, op int // of the loser, of the winner: the same record
 }
 
 // Apply commits b in a cohort; see engines.Engine.

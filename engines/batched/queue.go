@@ -81,12 +81,17 @@ func (e *engine) lead(own *request) {
 	if e.commit(members) {
 		e.queue.learn(time.Since(begin))
 	}
-	// Counted before anyone is answered: who comes back after that is one of the members.
-	e.queue.expected = len(members) + int(e.queue.size.Load())
+	rivals := e.cohort.rivals[:e.settle()]
+	// Counted before anyone is answered: who comes back after that is one of them.
+	e.queue.expected = len(members) + len(rivals) + int(e.queue.size.Load())
+	for i, r := range rivals {
+		rivals[i] = nil
+		r.wake <- false // r belongs to its caller from here on
+	}
 	for i, m := range members {
 		members[i] = nil
 		if m != own {
-			m.wake <- false // m belongs to its caller from here on
+			m.wake <- false
 		}
 	}
 	e.queue.handOver()
