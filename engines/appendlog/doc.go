@@ -3,20 +3,18 @@
 // dropped. All records are in memory, outside the Go heap.
 //
 //  1. Open loads the newest snapshot and replays the log behind it, both on
-//     every processor ([Driver.Open], recover.go, load.go, replay.go).
-//  2. The index is 256 stripes, each a lock and an open-addressing table. A
+//     every processor ([Driver.Open], recover.go, load.go).
+//  2. The records are those of an index (package index), which is striped: a
 //     renewal finds its lease there, checks version and expiry, appends 48 bytes
-//     to the log and lets go of the lock (renew.go). A batch locks its stripes
-//     in order and is one record of the log (commit.go).
-//  3. Under class sync a commit waits for the log without a lock. Until the log
-//     is durable the commit is pending: readers see the record as it was, writers
-//     of the same record wait for the outcome. Whoever meets a pending commit
-//     that has become durable makes it visible (publish.go). In the other
-//     classes a commit is visible at once, and acknowledged when the log says so.
+//     to the log and lets go of the lock. A batch locks its stripes in order and
+//     is one record of the log (serve.go).
+//  3. Under class sync a commit waits for the log without a lock, and is pending
+//     until the log is durable: readers see the record as it was, writers of the
+//     same record wait for the outcome. In the other classes a commit is visible
+//     at once, and acknowledged when the log says so.
 //  4. Scans use an ordered set per keyspace that is built when the keyspace is
-//     scanned for the first time (order.go): the first scan sorts the keyspace, a
-//     later one costs what it reads. Renewals never touch these sets.
-//  5. A view keeps the records that change after it was opened (view.go).
+//     scanned for the first time. Renewals never touch these sets.
+//  5. A view keeps the records that change after it was opened.
 //  6. A snapshot copies the stripes one after the other while writers go on
 //     (snapshot.go). Then older log segments are reused or removed, so that the
 //     log stays bounded.

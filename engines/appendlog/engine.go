@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/arena"
+	"orbitbench/engines/internal/index"
 	"orbitbench/engines/internal/meta"
 	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
@@ -22,7 +22,7 @@ const logName = "log"
 
 // engine is an open store.
 //
-// Locks are taken in this order: viewMu or snapshotting, stripes by number, order.mu, limbo.mu.
+// Locks are taken in this order: snapshotting, those of the index, metaMu.
 type engine struct {
 	fs         vfs.FS
 	dir        string
@@ -31,23 +31,10 @@ type engine struct {
 	logf       func(string, ...any)
 	dirLock    io.Closer
 
-	arena    *arena.Arena
-	log      *wal.Log
-	deferred bool // commits are published when the log is durable: class sync
-
-	stripes [stripes]stripe
-	orders  [engines.NumKeyspaces]order
-	limbo   limbo
-
-	inflight sync.WaitGroup // commits that wait for the log; grows under a stripe's lock only
+	index *index.Index
+	log   *wal.Log
 
 	meta *meta.Keeper
-	seed uint64 // of the key hash
-	base uint64 // every version that is assigned is above it
-
-	viewMu  sync.Mutex
-	viewSeq uint64 // guarded by viewMu
-	views   int    // open ones; guarded by viewMu
 
 	snapshotting sync.Mutex // one snapshot at a time
 	snapshotInfo snapshotInfo
@@ -71,14 +58,6 @@ func (e *engine) open() error {
 	return nil
 }
 
-// raiseCeiling makes sure that v may be assigned.
-func (e *engine) raiseCeiling(v engines.Version) error {
-	if err := e.open(); err != nil {
-		return err
-	}
-	return e.meta.Raise(v)
-}
-
 // Stats is engines.Engine.
 func (e *engine) Stats() engines.Stats {
 	var st engines.Stats
@@ -87,23 +66,10 @@ func (e *engine) Stats() engines.Stats {
 	}
 	l := e.log.Stats()
 	st.Flushes, st.LogBytes, st.MappedBytes = l.Flushes, l.RecordBytes, uint64(l.MappedBytes)
-	if e.deferred {
+	if e.durability.Class == engines.Sync {
 		st.LogBytes = l.WrittenBytes
 	}
-	var tables int64
-	for i := range e.stripes {
-		s := &e.stripes[i]
-		s.mu.Lock()
-		st.Commits += s.commits
-		st.Conflicts += s.conflicts
-		st.Records += s.live
-		tables += s.table.SizeBytes() + int64(cap(s.handles)+cap(s.freeIDs))*4
-		s.mu.Unlock()
-	}
-	for i := range e.orders {
-		tables += e.orders[i].sizeBytes()
-	}
-	st.TableBytes = uint64(tables + e.arena.HeldBytes())
+	e.index.AddStats(&st)
 	st.CheckpointBytes, st.Checkpoints = e.snapshotInfo.written.Load(), e.snapshotInfo.taken.Load()
 	st.ReplayedRecords = e.replayed
 	return st
@@ -118,13 +84,7 @@ func (e *engine) Close() error {
 	e.background.Wait()
 	e.snapshotting.Lock() // a Checkpoint that is running has been told to stop
 	defer e.snapshotting.Unlock()
-	for i := range e.stripes {
-		s := &e.stripes[i]
-		s.mu.Lock()
-		s.closed = true
-		s.mu.Unlock()
-	}
-	e.inflight.Wait()
+	e.index.Shut()
 	err := e.closeFiles()
 	e.closeMemory()
 	return errors.Join(err, e.dirLock.Close())
@@ -150,18 +110,7 @@ func (e *engine) closeFiles() error {
 
 // closeMemory frees what is outside the Go heap, once no scan is using it.
 func (e *engine) closeMemory() {
-	for i := range e.orders {
-		e.orders[i].close()
-	}
-	for i := range e.stripes {
-		s := &e.stripes[i]
-		s.mu.Lock()
-		if err := s.table.Close(); err != nil {
-			e.logf("appendlog %s: %v", e.dir, err)
-		}
-		s.mu.Unlock()
-	}
-	if err := e.arena.Close(); err != nil {
+	if err := e.index.Close(); err != nil {
 		e.logf("appendlog %s: %v", e.dir, err)
 	}
 }

@@ -200,7 +200,7 @@ func TestLogStaysBounded(t *testing.T) {
 	if left := e.log.Stats(); left.Segments > 3 {
 		t.Errorf("%d segments are left after a checkpoint", left.Segments)
 	}
-	if used := e.arena.UsedBytes(); used > 4*100*1024 {
+	if used := e.index.UsedBytes(); used > 4*100*1024 {
 		t.Errorf("%d bytes of memory for 400 records", used)
 	}
 	mustClose(t, e)

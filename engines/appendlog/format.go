@@ -1,11 +1,15 @@
 package appendlog
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/index"
 	"orbitbench/engines/lease"
 )
+
+var le = binary.LittleEndian
 
 // Payloads of log records (little endian). A record id names a record in the
 // log and in snapshots: its low byte is the stripe, which is the top byte of
@@ -48,119 +52,99 @@ const (
 	renewBytes  = 32
 	opHeadBytes = 20
 
-	opPut    = uint8(engines.OpPut)
-	opDelete = uint8(engines.OpDelete)
-	opRenew  = uint8(engines.OpRenew)
+	opPut    = engines.OpPut
+	opDelete = engines.OpDelete
+	opRenew  = engines.OpRenew
 )
 
-// stripes is the number of stripes. It is part of the format, as ids hold it.
-const stripes = 256
-
-// maxLocal is the number of ids in a stripe.
-const maxLocal = 1 << 24
-
-func stripeOf(id uint32) int   { return int(id % stripes) }
-func localOf(id uint32) uint32 { return id / stripes }
-
-// op is one operation of the log in decoded form.
-type op struct {
-	kind       uint8
-	ks         engines.Keyspace
-	id         uint32
-	renewals   uint32
-	version    engines.Version
-	renewal    lease.Renewal
-	key, value []byte // opPut; parts of the payload
-}
-
 // putRenew encodes a kindRenew payload.
-func putRenew(b *[renewBytes]byte, id, renewals uint32, v engines.Version, r lease.Renewal) {
-	le.PutUint32(b[0:], id)
-	le.PutUint32(b[4:], renewals)
-	le.PutUint64(b[8:], uint64(v))
-	le.PutUint64(b[16:], uint64(r.ExpiresAt))
-	le.PutUint64(b[24:], uint64(r.Now))
+func putRenew(b *[renewBytes]byte, d index.Delta) {
+	le.PutUint32(b[0:], d.ID)
+	le.PutUint32(b[4:], d.Renewals)
+	le.PutUint64(b[8:], uint64(d.Version))
+	le.PutUint64(b[16:], uint64(d.Renewal.ExpiresAt))
+	le.PutUint64(b[24:], uint64(d.Renewal.Now))
 }
 
 // parseRenew decodes a kindRenew payload.
-func parseRenew(b []byte) (op, error) {
+func parseRenew(b []byte) (index.Op, error) {
 	if len(b) != renewBytes {
-		return op{}, fmt.Errorf("renewal of %d bytes, want %d", len(b), renewBytes)
+		return index.Op{}, fmt.Errorf("renewal of %d bytes, want %d", len(b), renewBytes)
 	}
-	o := op{
-		kind:     opRenew,
-		id:       le.Uint32(b[0:]),
-		renewals: le.Uint32(b[4:]),
-		version:  engines.Version(le.Uint64(b[8:])),
-		renewal:  lease.Renewal{ExpiresAt: int64(le.Uint64(b[16:])), Now: int64(le.Uint64(b[24:]))},
+	o := index.Op{
+		Kind:     opRenew,
+		ID:       le.Uint32(b[0:]),
+		Renewals: le.Uint32(b[4:]),
+		Version:  engines.Version(le.Uint64(b[8:])),
+		Renewal:  lease.Renewal{ExpiresAt: int64(le.Uint64(b[16:])), Now: int64(le.Uint64(b[24:]))},
 	}
-	if o.version == 0 {
-		return op{}, fmt.Errorf("renewal of record %d to version 0", o.id)
+	if o.Version == 0 {
+		return index.Op{}, fmt.Errorf("renewal of record %d to version 0", o.ID)
 	}
 	return o, nil
 }
 
 // appendOp encodes one operation of a batch.
-func appendOp(dst []byte, o *op) []byte {
-	aux := o.renewals
-	if o.kind == opPut {
-		aux = uint32(len(o.value))
+func appendOp(dst []byte, o *index.Op) []byte {
+	aux := o.Renewals
+	if o.Kind == opPut {
+		aux = uint32(len(o.Value))
 	}
-	dst = append(dst, o.kind, byte(o.ks))
-	dst = le.AppendUint16(dst, uint16(len(o.key)))
+	dst = append(dst, byte(o.Kind), byte(o.Keyspace))
+	dst = le.AppendUint16(dst, uint16(len(o.Key)))
 	dst = le.AppendUint32(dst, aux)
-	dst = le.AppendUint32(dst, o.id)
-	dst = le.AppendUint64(dst, uint64(o.version))
-	switch o.kind {
+	dst = le.AppendUint32(dst, o.ID)
+	dst = le.AppendUint64(dst, uint64(o.Version))
+	switch o.Kind {
 	case opPut:
-		dst = append(append(dst, o.key...), o.value...)
+		dst = append(append(dst, o.Key...), o.Value...)
 	case opRenew:
-		dst = le.AppendUint64(dst, uint64(o.renewal.ExpiresAt))
-		dst = le.AppendUint64(dst, uint64(o.renewal.Now))
+		dst = le.AppendUint64(dst, uint64(o.Renewal.ExpiresAt))
+		dst = le.AppendUint64(dst, uint64(o.Renewal.Now))
 	}
 	return dst
 }
 
 // parseOp decodes the operation at the start of b and returns its length.
 // Lengths are checked before they are used.
-func parseOp(b []byte) (op, int, error) {
+func parseOp(b []byte) (index.Op, int, error) {
 	if len(b) < opHeadBytes {
-		return op{}, 0, fmt.Errorf("operation head cut off: %d of %d bytes", len(b), opHeadBytes)
+		return index.Op{}, 0, fmt.Errorf("operation head cut off: %d of %d bytes", len(b), opHeadBytes)
 	}
 	keyLen, aux := int(le.Uint16(b[2:])), le.Uint32(b[4:])
-	o := op{kind: b[0], ks: engines.Keyspace(b[1]), id: le.Uint32(b[8:]), version: engines.Version(le.Uint64(b[12:]))}
-	if !o.ks.Valid() || o.version == 0 {
-		return op{}, 0, fmt.Errorf("operation in keyspace %d at version %d", b[1], o.version)
+	o := index.Op{Kind: engines.OpKind(b[0]), Keyspace: engines.Keyspace(b[1]), ID: le.Uint32(b[8:]), Version: engines.Version(le.Uint64(b[12:]))}
+	if !o.Keyspace.Valid() || o.Version == 0 {
+		return index.Op{}, 0, fmt.Errorf("operation in keyspace %d at version %d", b[1], o.Version)
 	}
 	body := b[opHeadBytes:]
 	n := 0
-	switch o.kind {
+	switch o.Kind {
 	case opPut:
 		if keyLen == 0 || keyLen > engines.MaxKeyBytes || aux > engines.MaxValueBytes {
-			return op{}, 0, fmt.Errorf("put with a key of %d and a value of %d bytes", keyLen, aux)
+			return index.Op{}, 0, fmt.Errorf("put with a key of %d and a value of %d bytes", keyLen, aux)
 		}
 		if n = keyLen + int(aux); n > len(body) {
-			return op{}, 0, fmt.Errorf("put cut off: %d of %d bytes", len(body), n)
+			return index.Op{}, 0, fmt.Errorf("put cut off: %d of %d bytes", len(body), n)
 		}
-		o.key, o.value = body[:keyLen:keyLen], body[keyLen:n:n]
+		o.Key, o.Value = body[:keyLen:keyLen], body[keyLen:n:n]
 	case opDelete:
 		if keyLen != 0 || aux != 0 {
-			return op{}, 0, fmt.Errorf("delete with lengths %d and %d, want 0", keyLen, aux)
+			return index.Op{}, 0, fmt.Errorf("delete with lengths %d and %d, want 0", keyLen, aux)
 		}
 	case opRenew:
-		if n = 16; keyLen != 0 || n > len(body) || o.ks != engines.Leases {
-			return op{}, 0, fmt.Errorf("renewal with %d bytes and key length %d in %s", len(body), keyLen, o.ks)
+		if n = 16; keyLen != 0 || n > len(body) || o.Keyspace != engines.Leases {
+			return index.Op{}, 0, fmt.Errorf("renewal with %d bytes and key length %d in %s", len(body), keyLen, o.Keyspace)
 		}
-		o.renewals = aux
-		o.renewal = lease.Renewal{ExpiresAt: int64(le.Uint64(body)), Now: int64(le.Uint64(body[8:]))}
+		o.Renewals = aux
+		o.Renewal = lease.Renewal{ExpiresAt: int64(le.Uint64(body)), Now: int64(le.Uint64(body[8:]))}
 	default:
-		return op{}, 0, fmt.Errorf("unknown operation %d", o.kind)
+		return index.Op{}, 0, fmt.Errorf("unknown operation %d", o.Kind)
 	}
 	return o, opHeadBytes + n, nil
 }
 
 // eachOp decodes a log record and calls yield for each operation in it.
-func eachOp(kind uint8, payload []byte, yield func(op) error) error {
+func eachOp(kind uint8, payload []byte, yield func(index.Op) error) error {
 	switch kind {
 	case kindRenew:
 		o, err := parseRenew(payload)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/index"
 	"orbitbench/engines/lease"
 )
 
@@ -12,18 +13,18 @@ import (
 
 func FuzzLogRecord(f *testing.F) {
 	var renew [renewBytes]byte
-	putRenew(&renew, 7, 8, 9, lease.Renewal{ExpiresAt: 10, Now: 11})
+	putRenew(&renew, index.Delta{ID: 7, Renewals: 8, Version: 9, Renewal: lease.Renewal{ExpiresAt: 10, Now: 11}})
 	f.Add(uint8(kindRenew), renew[:])
-	batch := appendOp(nil, &op{kind: opPut, ks: engines.Nodes, id: 256, version: 3, key: []byte("k"), value: []byte("value")})
-	batch = appendOp(batch, &op{kind: opDelete, ks: engines.Index, id: 1, version: 2})
-	batch = appendOp(batch, &op{kind: opRenew, id: 1, version: 2, renewals: 5, renewal: lease.Renewal{ExpiresAt: 1, Now: 2}})
+	batch := appendOp(nil, &index.Op{Kind: opPut, Keyspace: engines.Nodes, ID: 256, Version: 3, Key: []byte("k"), Value: []byte("value")})
+	batch = appendOp(batch, &index.Op{Kind: opDelete, Keyspace: engines.Index, ID: 1, Version: 2})
+	batch = appendOp(batch, &index.Op{Kind: opRenew, ID: 1, Version: 2, Renewals: 5, Renewal: lease.Renewal{ExpiresAt: 1, Now: 2}})
 	f.Add(uint8(kindBatch), batch)
 	f.Fuzz(func(t *testing.T, kind uint8, payload []byte) {
 		var again []byte
-		err := eachOp(kind, payload, func(o op) error {
+		err := eachOp(kind, payload, func(o index.Op) error {
 			if kind == kindRenew {
 				var b [renewBytes]byte
-				putRenew(&b, o.id, o.renewals, o.version, o.renewal)
+				putRenew(&b, index.Delta{ID: o.ID, Renewals: o.Renewals, Version: o.Version, Renewal: o.Renewal})
 				again = append(again, b[:]...)
 				return nil
 			}
@@ -37,13 +38,13 @@ func FuzzLogRecord(f *testing.F) {
 }
 
 func FuzzSnapshotChunk(f *testing.F) {
-	b := appendOp(nil, &op{kind: opPut, ks: engines.Nodes, id: 256, version: 3, key: []byte("k"), value: []byte("value")})
+	b := appendOp(nil, &index.Op{Kind: opPut, Keyspace: engines.Nodes, ID: 256, Version: 3, Key: []byte("k"), Value: []byte("value")})
 	end := snapshotEnd{end: 5}
 	end.floors[3] = 8
 	f.Add(end.encode(b))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var again []byte
-		end, err := eachRecord(b, func(o *op) error { again = appendOp(again, o); return nil })
+		end, err := eachRecord(b, func(o *index.Op) error { again = appendOp(again, o); return nil })
 		if err != nil {
 			return
 		}

@@ -24,13 +24,11 @@ func (e *engine) loadSnapshot(ctx context.Context, start wal.LSN) (wal.LSN, erro
 		return 0, err
 	}
 	defer r.Close() // opened for reading: nothing can be lost
-	if head.seed != e.seed {
-		return 0, &engines.CorruptError{File: name, Offset: 0, Reason: fmt.Sprintf("hash seed %016x, %s says %016x", head.seed, meta.Name, e.seed)}
+	if head.seed != e.meta.Seed() {
+		return 0, &engines.CorruptError{File: name, Offset: 0, Reason: fmt.Sprintf("hash seed %016x, %s says %016x", head.seed, meta.Name, e.meta.Seed())}
 	}
-	for i := range e.stripes {
-		if err := e.stripes[i].table.Reserve(int(head.live[i])); err != nil {
-			return 0, fullError(err)
-		}
+	if err := e.index.Reserve(head.live); err != nil {
+		return 0, err
 	}
 	l := loader{e: e, r: r, name: name}
 	var done sync.WaitGroup
@@ -47,9 +45,8 @@ func (e *engine) loadSnapshot(ctx context.Context, start wal.LSN) (wal.LSN, erro
 	if l.end == nil {
 		return 0, &engines.CorruptError{File: name, Offset: r.Size(), Reason: "the end of the snapshot is missing"}
 	}
-	for i := range e.stripes {
-		s := &e.stripes[i]
-		s.floor = max(s.floor, l.end.floors[i])
+	for i, f := range l.end.floors {
+		e.index.RaiseFloor(i, f)
 	}
 	return l.end.end, nil
 }
@@ -92,21 +89,9 @@ func (l *loader) run(ctx context.Context) (err error) {
 }
 
 func (l *loader) chunk(i int, payload []byte) error {
-	var s *stripe
-	held := -1 // records of a stripe follow each other: its lock is kept between them
-	end, err := eachRecord(payload, func(o *op) error {
-		if n := stripeOf(o.id); n != held {
-			if s != nil {
-				s.mu.Unlock()
-			}
-			s, held = &l.e.stripes[n], n
-			s.mu.Lock()
-		}
-		return l.e.applyPut(s, o)
-	})
-	if s != nil {
-		s.mu.Unlock()
-	}
+	put := l.e.index.NewLoader()
+	end, err := eachRecord(payload, put.Put)
+	put.Done()
 	if end != nil && i != l.r.Chunks()-1 && err == nil {
 		err = errors.New("the end is not in the last chunk")
 	}

@@ -5,12 +5,13 @@ import (
 	"io/fs"
 	"path"
 
+	"orbitbench/engines/internal/index"
 	"orbitbench/engines/internal/meta"
 	"orbitbench/engines/internal/vfs"
 )
 
 // metaFormat is what META says of an append-log store; package meta has its bytes.
-var metaFormat = meta.Format{Magic: "OBAPPLOG", Number: 1, Shape: stripes, ShapeName: "stripes"}
+var metaFormat = meta.Format{Magic: "OBAPPLOG", Number: 1, Shape: index.Stripes, ShapeName: "stripes"}
 
 // leftovers names a file in dir that only a store has, or "".
 func leftovers(fsys vfs.FS, dir string) (string, error) {

@@ -7,7 +7,7 @@ import (
 	"path"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/arena"
+	"orbitbench/engines/internal/index"
 	"orbitbench/engines/internal/meta"
 	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
@@ -21,7 +21,6 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 		return nil, err
 	}
 	e := &engine{fs: fsys, dir: o.Dir, durability: o.Durability, config: config, logf: o.Log}
-	e.deferred = o.Durability.Class == engines.Sync
 	e.stopped, e.stop = context.WithCancel(context.Background())
 	if e.dirLock, err = storedir.Open(fsys, e.dir); err != nil {
 		return nil, storedir.FullDevice(err)
@@ -32,7 +31,7 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 		if e.log != nil {
 			err = errors.Join(err, e.log.Close())
 		}
-		if e.arena != nil {
+		if e.index != nil {
 			e.closeMemory()
 		}
 		return nil, errors.Join(storedir.FullDevice(err), e.dirLock.Close())
@@ -46,14 +45,13 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 // the next one needs: files are removed only if they are leftovers, and META is
 // replaced as a whole.
 func (e *engine) recover(ctx context.Context) (err error) {
-	if e.arena, err = arena.New(e.config.MemoryLimitBytes); err != nil {
-		return err
-	}
 	e.meta, err = meta.Open(metaFormat, e.fs, e.dir, func() (string, error) { return leftovers(e.fs, e.dir) })
 	if err != nil {
 		return err
 	}
-	e.seed = e.meta.Seed()
+	if e.index, err = index.New(e.config.MemoryLimitBytes, e.meta.Seed()); err != nil {
+		return err
+	}
 	start, err := e.tidy()
 	if err != nil {
 		return err
@@ -69,13 +67,16 @@ func (e *engine) recover(ctx context.Context) (err error) {
 		return err
 	}
 	e.replayed = info.Records
-	e.finishStripes()
 	e.snapshotInfo.start.Store(uint64(start))
 	e.snapshotInfo.logAt.Store(-uint64(info.Bytes)) // what was replayed counts as log since the snapshot
 	if start > 0 && info.Records == 0 {
 		e.snapshotInfo.next.Store(uint64(e.log.Next()))
 	}
-	return e.reserveVersions()
+	if err := e.meta.Reserve(e.durability.Class, uint64(e.index.Highest())); err != nil {
+		return err
+	}
+	e.index.Start(e, e.log, e.durability.Class, e.meta)
+	return nil
 }
 
 // tidy removes what an interrupted write left behind and returns the start of
@@ -123,9 +124,9 @@ func removeOlder(fsys vfs.FS, dir string, start wal.LSN) error {
 func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInfo, error) {
 	o := e.logOptions()
 	o.Next = max(start, upTo+1)
-	d := newDealer(e, upTo)
-	log, info, err := wal.Open(ctx, o, start-1, func(_ int, r wal.Record) error { return d.record(ctx, r) })
-	if derr := d.finish(); err == nil && derr != nil {
+	d := index.NewDealer(e.index, upTo)
+	log, info, err := wal.Open(ctx, o, start-1, func(_ int, r wal.Record) error { return replayRecord(ctx, d, r) })
+	if derr := d.Finish(); err == nil && derr != nil {
 		err = corruptLog(e.path(logName), "%v", derr)
 		if errors.Is(derr, engines.ErrFull) {
 			err = derr
@@ -156,27 +157,25 @@ func corruptLog(dir, format string, args ...any) error {
 	return &engines.CorruptError{File: dir, Offset: -1, Reason: "log " + fmt.Sprintf(format, args...)}
 }
 
-// finishStripes lists the free ids.
-func (e *engine) finishStripes() {
-	for i := range e.stripes {
-		s := &e.stripes[i]
-		for local := len(s.handles) - 1; local >= 0; local-- {
-			if s.handles[local] == 0 {
-				s.freeIDs = append(s.freeIDs, uint32(local))
-			}
+// replayRecord deals out the operations of one record of the log.
+func replayRecord(ctx context.Context, d *index.Dealer, r wal.Record) error {
+	if r.LSN%4096 == 0 && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if r.Kind == kindRenew {
+		o, err := parseRenew(r.Payload)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", r.LSN, err)
 		}
+		d.Add(r.LSN, &o)
+		return nil
 	}
-}
-
-// reserveVersions sees to it that no version is ever assigned twice.
-func (e *engine) reserveVersions() error {
-	var highest uint64
-	for i := range e.stripes {
-		highest = max(highest, e.stripes[i].highest, e.stripes[i].floor)
+	err := eachOp(r.Kind, r.Payload, func(o index.Op) error {
+		d.Add(r.LSN, &o)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("record %d: %w", r.LSN, err)
 	}
-	if err := e.meta.Reserve(e.durability.Class, highest); err != nil {
-		return err
-	}
-	e.base = e.meta.Base()
 	return nil
 }

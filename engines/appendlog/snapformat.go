@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"orbitbench/engines"
+	"orbitbench/engines/internal/index"
 	"orbitbench/engines/internal/snapshot"
 	"orbitbench/engines/internal/wal"
 )
@@ -37,9 +39,9 @@ import (
 const (
 	snapshotPrefix = "snapshot-"
 
-	headBytes = 8 + 8 + 4*stripes
+	headBytes = 8 + 8 + 4*index.Stripes
 	endKind   = 'E'
-	endBytes  = 1 + 8 + 8*stripes
+	endBytes  = 1 + 8 + 8*index.Stripes
 )
 
 var snapshotTag = snapshot.Tag([]byte("applog 1"))
@@ -47,7 +49,7 @@ var snapshotTag = snapshot.Tag([]byte("applog 1"))
 type snapshotHead struct {
 	seed  uint64
 	start wal.LSN
-	live  [stripes]uint32
+	live  [index.Stripes]uint32
 }
 
 func (h *snapshotHead) encode(dst []byte) []byte {
@@ -65,8 +67,8 @@ func decodeSnapshotHead(b []byte) (h snapshotHead, err error) {
 	}
 	h.seed, h.start = le.Uint64(b), wal.LSN(le.Uint64(b[8:]))
 	for i := range h.live {
-		if h.live[i] = le.Uint32(b[16+4*i:]); h.live[i] > maxLocal {
-			return h, fmt.Errorf("%d records in stripe %d, at most %d", h.live[i], i, maxLocal)
+		if h.live[i] = le.Uint32(b[16+4*i:]); h.live[i] > index.MaxLocal {
+			return h, fmt.Errorf("%d records in stripe %d, at most %d", h.live[i], i, index.MaxLocal)
 		}
 	}
 	return h, nil
@@ -74,14 +76,14 @@ func decodeSnapshotHead(b []byte) (h snapshotHead, err error) {
 
 type snapshotEnd struct {
 	end    wal.LSN
-	floors [stripes]uint64
+	floors [index.Stripes]engines.Version
 }
 
 func (t *snapshotEnd) encode(dst []byte) []byte {
 	dst = append(dst, endKind)
 	dst = le.AppendUint64(dst, uint64(t.end))
 	for _, f := range t.floors {
-		dst = le.AppendUint64(dst, f)
+		dst = le.AppendUint64(dst, uint64(f))
 	}
 	return dst
 }
@@ -92,14 +94,14 @@ func decodeSnapshotEnd(b []byte) (t snapshotEnd, err error) {
 	}
 	t.end = wal.LSN(le.Uint64(b[1:]))
 	for i := range t.floors {
-		t.floors[i] = le.Uint64(b[9+8*i:])
+		t.floors[i] = engines.Version(le.Uint64(b[9+8*i:]))
 	}
 	return t, nil
 }
 
 // eachRecord decodes a chunk and calls yield for each record; it returns the
 // end if the chunk holds it.
-func eachRecord(b []byte, yield func(*op) error) (*snapshotEnd, error) {
+func eachRecord(b []byte, yield func(*index.Op) error) (*snapshotEnd, error) {
 	for len(b) > 0 {
 		if b[0] == endKind {
 			end, err := decodeSnapshotEnd(b)
@@ -109,8 +111,8 @@ func eachRecord(b []byte, yield func(*op) error) (*snapshotEnd, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.kind != opPut {
-			return nil, fmt.Errorf("operation %d in a snapshot, want puts only", o.kind)
+		if o.Kind != opPut {
+			return nil, fmt.Errorf("operation %d in a snapshot, want puts only", o.Kind)
 		}
 		if err := yield(&o); err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/index"
 	"orbitbench/engines/internal/meta"
 	"orbitbench/engines/internal/snapshot"
 	"orbitbench/engines/internal/storedir"
@@ -31,12 +32,6 @@ type snapshotInfo struct {
 	taken   atomic.Uint64 // snapshots since Open
 }
 
-// sliceRecords and sliceBytes bound what is copied under one lock.
-const (
-	sliceRecords = 32
-	sliceBytes   = 64 << 10
-)
-
 // wantsSnapshot reports whether the log has outgrown what replay should take.
 func (e *engine) wantsSnapshot() bool {
 	limit := e.config.SnapshotLogBytes
@@ -54,7 +49,7 @@ func (e *engine) logSince() uint64 { return e.log.Stats().RecordBytes - e.snapsh
 // it would load instead. A replayed byte costs about as much as a loaded one.
 func (e *engine) closeWantsSnapshot() bool {
 	const always = 1 << 20 // replayed in a few milliseconds
-	return e.logSince() > max(always, uint64(e.arena.UsedBytes())/4)
+	return e.logSince() > max(always, uint64(e.index.UsedBytes())/4)
 }
 
 // Checkpoint is engines.Checkpointer: it takes a snapshot and cuts the log.
@@ -93,7 +88,7 @@ func (e *engine) snapshot(ctx context.Context, paced bool) error {
 	if err != nil {
 		return err
 	}
-	c := &copier{e: e, ctx: ctx, pick: e.current, share: 1, closing: !paced}
+	c := &copier{e: e, ctx: ctx, share: 1, closing: !paced}
 	if paced {
 		c.share = e.config.SnapshotShare
 	}
@@ -113,30 +108,14 @@ func (e *engine) snapshot(ctx context.Context, paced bool) error {
 	return e.log.DropBefore(start)
 }
 
-// current picks the state of a record for a fuzzy snapshot: what readers see.
-func (e *engine) current(s *stripe, r record) (record, error) {
-	if r.pend() != 0 {
-		id := r.id()
-		if e.settle(s, r) != 0 {
-			return r, nil // not durable yet: the snapshot has it as it was
-		}
-		ref := s.handles[localOf(id)]
-		if ref == 0 {
-			return nil, nil
-		}
-		r = e.rec(ref)
-	}
-	return r, nil
-}
-
 // copier writes the records of a store to a snapshot file.
 type copier struct {
 	e       *engine
 	ctx     context.Context
-	pick    func(*stripe, record) (record, error) // the state to write; nil: none
-	share   float64                               // of the device's time
-	closing bool                                  // the engine is being closed, and this is the last thing it does
-	apart   bool                                  // the copy is a store of its own, with an empty log
+	view    *index.View // whose records are copied; nil: what readers see
+	share   float64     // of the device's time
+	closing bool        // the engine is being closed, and this is the last thing it does
+	apart   bool        // the copy is a store of its own, with an empty log
 
 	buf   []byte
 	tail  snapshotEnd
@@ -147,13 +126,7 @@ type copier struct {
 // and so is the log up to its end.
 func (c *copier) write(name string, start wal.LSN) error {
 	e := c.e
-	head := snapshotHead{seed: e.seed, start: start}
-	for i := range e.stripes {
-		s := &e.stripes[i]
-		s.mu.Lock()
-		head.live[i] = uint32(min(s.live, maxLocal))
-		s.mu.Unlock()
-	}
+	head := snapshotHead{seed: e.meta.Seed(), start: start, live: e.index.Live()}
 	w, err := snapshot.Create(e.fs, name, snapshotTag, head.encode(nil), snapshot.Options{
 		Share: c.share,
 		OnWrite: func(n int) error {
@@ -175,10 +148,12 @@ func (c *copier) write(name string, start wal.LSN) error {
 }
 
 func (c *copier) records(w *snapshot.Writer) error {
-	for i := range c.e.stripes {
+	for i := range index.Stripes {
 		for cursor := 0; cursor >= 0; {
 			var err error
-			if cursor, err = c.slice(i, cursor); err != nil {
+			c.buf = c.buf[:0]
+			cursor, c.tail.floors[i], err = c.e.index.Slice(i, cursor, c.view, c.closing, func(o *index.Op) { c.buf = appendOp(c.buf, o) })
+			if err != nil {
 				return err
 			}
 			if err := w.Append(c.buf); err != nil {
@@ -195,42 +170,9 @@ func (c *copier) records(w *snapshot.Writer) error {
 	return w.Append(c.tail.encode(c.buf[:0]))
 }
 
-// slice gathers some records from local id cursor on, and returns the next
-// one, or -1 at the end of the stripe.
-func (c *copier) slice(index, cursor int) (int, error) {
-	s := &c.e.stripes[index]
-	c.buf = c.buf[:0]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed && !c.closing {
-		return 0, engines.ErrClosed
-	}
-	for n := 0; cursor < len(s.handles) && n < sliceRecords && len(c.buf) < sliceBytes; cursor++ {
-		ref := s.handles[cursor]
-		if ref == 0 {
-			continue
-		}
-		r, err := c.pick(s, c.e.rec(ref))
-		if err != nil {
-			return 0, err
-		}
-		if r == nil || r.version() == 0 {
-			continue
-		}
-		o := op{kind: opPut, ks: r.keyspace(), id: r.id(), version: r.version(), key: r.key(), value: r.value()}
-		c.buf = appendOp(c.buf, &o)
-		n++
-	}
-	if cursor == len(s.handles) {
-		c.tail.floors[index] = s.floor
-		return -1, nil
-	}
-	return cursor, nil
-}
-
 // Snapshot is engines.Snapshotter: the records of a view, and an empty log.
 func (e *engine) Snapshot(ctx context.Context, dir string) error {
-	v, err := e.View(ctx)
+	v, err := e.index.View(ctx)
 	if err != nil {
 		return err
 	}
@@ -238,18 +180,11 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 	if err := storedir.MakeEmpty(e.fs, dir); err != nil {
 		return err
 	}
-	begin, seq := time.Now(), v.(*view).seq
-	c := &copier{e: e, ctx: ctx, share: e.config.SnapshotShare, apart: true}
-	c.pick = func(s *stripe, r record) (record, error) {
-		r, err := e.asOf(s, r, seq)
-		if errors.Is(err, engines.ErrNotFound) {
-			return nil, nil
-		}
-		return r, err
-	}
+	begin := time.Now()
+	c := &copier{e: e, ctx: ctx, view: v, share: e.config.SnapshotShare, apart: true}
 	if err := c.write(path.Join(dir, snapshotName(1)), 1); err != nil {
 		return err
 	}
 	e.spans.Add("copy", begin, time.Now(), uint64(c.bytes))
-	return metaFormat.Write(e.fs, dir, meta.Meta{Seed: e.seed, Base: e.base})
+	return metaFormat.Write(e.fs, dir, meta.Meta{Seed: e.meta.Seed(), Base: e.meta.Base()})
 }

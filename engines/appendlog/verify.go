@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/index"
 	"orbitbench/engines/internal/meta"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
@@ -116,7 +117,7 @@ func (v *verifier) snapshot(ctx context.Context, base string, start wal.LSN, m m
 		if payload, _, buf, err = r.Chunk(i, buf); err != nil {
 			return 0, err
 		}
-		end, err = eachRecord(payload, func(*op) error { v.report.Records++; return nil })
+		end, err = eachRecord(payload, func(*index.Op) error { v.report.Records++; return nil })
 		if err == nil && (end != nil) != (i == r.Chunks()-1) {
 			err = errors.New("the end is not where the last chunk ends")
 		}
@@ -141,7 +142,7 @@ func (v *verifier) log(ctx context.Context, m meta.Meta, start, upTo wal.LSN) er
 			v.progress(min(done, v.total), v.total)
 		}
 		done += int64(len(r.Payload))
-		if err := eachOp(r.Kind, r.Payload, func(op) error { v.report.Records++; return nil }); err != nil {
+		if err := eachOp(r.Kind, r.Payload, func(index.Op) error { v.report.Records++; return nil }); err != nil {
 			return corruptLog(dir, "record %d: %v", r.LSN, err)
 		}
 		return nil
@@ -208,7 +209,7 @@ func dumpSnapshot(ctx context.Context, fsys vfs.FS, name string, start wal.LSN, 
 			return err
 		}
 		out.printf("  chunk %d: %d bytes\n", i, len(payload))
-		end, err := eachRecord(payload, func(o *op) error { out.printf("    %s\n", o.describe()); return out.err })
+		end, err := eachRecord(payload, func(o *index.Op) error { out.printf("    %s\n", describeOp(o)); return out.err })
 		if err != nil {
 			return &engines.CorruptError{File: name, Offset: -1, Reason: fmt.Sprintf("chunk %d: %v", i, err)}
 		}
@@ -227,11 +228,11 @@ func dumpSnapshot(ctx context.Context, fsys vfs.FS, name string, start wal.LSN, 
 // describe prints the operations of a log record.
 func describe(r wal.Record) string {
 	var b strings.Builder
-	err := eachOp(r.Kind, r.Payload, func(o op) error {
+	err := eachOp(r.Kind, r.Payload, func(o index.Op) error {
 		if b.Len() > 0 {
 			b.WriteString("; ")
 		}
-		b.WriteString(o.describe())
+		b.WriteString(describeOp(&o))
 		return nil
 	})
 	if err != nil {
@@ -240,14 +241,15 @@ func describe(r wal.Record) string {
 	return b.String()
 }
 
-func (o *op) describe() string {
-	switch o.kind {
+// describeOp is one operation for people.
+func describeOp(o *index.Op) string {
+	switch o.Kind {
 	case opPut:
-		return fmt.Sprintf("put %s %x id %d version %d, %d bytes", o.ks, o.key, o.id, o.version, len(o.value))
+		return fmt.Sprintf("put %s %x id %d version %d, %d bytes", o.Keyspace, o.Key, o.ID, o.Version, len(o.Value))
 	case opDelete:
-		return fmt.Sprintf("delete %s id %d version %d", o.ks, o.id, o.version)
+		return fmt.Sprintf("delete %s id %d version %d", o.Keyspace, o.ID, o.Version)
 	}
-	return fmt.Sprintf("renew id %d version %d, renewal %d until %d at %d", o.id, o.version, o.renewals, o.renewal.ExpiresAt, o.renewal.Now)
+	return fmt.Sprintf("renew id %d version %d, renewal %d until %d at %d", o.ID, o.Version, o.Renewals, o.Renewal.ExpiresAt, o.Renewal.Now)
 }
 
 // printer keeps the first error of a writer.

@@ -1,4 +1,4 @@
-package appendlog
+package index
 
 import (
 	"bytes"
@@ -31,7 +31,8 @@ type stripe struct {
 	live      uint64 // records with a version
 	commits   uint64
 	conflicts uint64
-	scratch   [renewBytes]byte
+	scratch   Scratch
+	visited   Op       // what Slice hands out, as one of its own would escape
 	_         [64]byte // neighbours do not share a cache line
 }
 
@@ -40,31 +41,31 @@ type stripe struct {
 // writers wait for the outcome.
 type pending struct {
 	lsn     wal.LSN // 0: the slot is free
-	kind    uint8
+	kind    engines.OpKind
 	ref     arena.Ref // the record as it is
-	newRef  arena.Ref // opPut: the block to put in its place, or ref itself for a new record
+	newRef  arena.Ref // OpPut: the block to put in its place, or ref itself for a new record
 	tag     uint32
 	version engines.Version
 	renewal lease.Renewal
 }
 
-func (e *engine) hash(ks engines.Keyspace, key []byte) uint64 {
-	return arena.Hash(e.seed+uint64(ks)*0x9e3779b97f4a7c15, key)
+func (ix *Index) hash(ks engines.Keyspace, key []byte) uint64 {
+	return arena.Hash(ix.seed+uint64(ks)*0x9e3779b97f4a7c15, key)
 }
 
-func (e *engine) stripe(h uint64) *stripe { return &e.stripes[h>>56] }
+func (ix *Index) stripe(h uint64) *stripe { return &ix.stripes[h>>56] }
 
-func (e *engine) rec(ref arena.Ref) record { return record(e.arena.From(ref)) }
+func (ix *Index) rec(ref arena.Ref) record { return record(ix.arena.From(ref)) }
 
 // find returns the record of a key and its place in the table, or ref 0.
-func (e *engine) find(s *stripe, h uint64, ks engines.Keyspace, key []byte) (arena.Ref, uint32, record) {
+func (ix *Index) find(s *stripe, h uint64, ks engines.Keyspace, key []byte) (arena.Ref, uint32, record) {
 	tag := uint32(h)
 	for pos := s.table.Start(tag); ; pos++ {
 		var ref arena.Ref
 		if ref, pos = s.table.Next(tag, pos); ref == 0 {
 			return 0, pos, nil
 		}
-		if r := e.rec(ref); r.keyspace() == ks && bytes.Equal(r.key(), key) {
+		if r := ix.rec(ref); r.keyspace() == ks && bytes.Equal(r.key(), key) {
 			return ref, pos, r
 		}
 	}
@@ -77,7 +78,7 @@ func (s *stripe) place(tag uint32, ref arena.Ref) uint32 {
 		if got, pos = s.table.Next(tag, pos); got == ref {
 			return pos
 		} else if got == 0 {
-			panic(fmt.Sprintf("appendlog: block %d is not in the index", ref))
+			panic(fmt.Sprintf("index: block %d is not in the index", ref))
 		}
 	}
 }
@@ -85,48 +86,57 @@ func (s *stripe) place(tag uint32, ref arena.Ref) uint32 {
 // settle makes a commit on the record visible if it has become durable, or
 // returns its number for the caller to wait for without the lock. After a
 // result of 0 the caller must find the record again: it may have moved.
-func (e *engine) settle(s *stripe, r record) wal.LSN {
+func (ix *Index) settle(s *stripe, r record) wal.LSN {
 	slot := r.pend() - 1
-	if lsn := s.pending[slot].lsn; lsn > e.log.Durable() {
+	if lsn := s.pending[slot].lsn; lsn > ix.log.Durable() {
 		return lsn
 	}
-	e.publishPending(s, slot)
+	ix.publishPending(s, slot)
 	return 0
 }
 
 // lookup is find with every commit that is durable made visible. wait is the
 // number of a commit on the record that is not durable yet, or 0.
-func (e *engine) lookup(s *stripe, h uint64, ks engines.Keyspace, key []byte) (ref arena.Ref, r record, wait wal.LSN) {
-	ref, _, r = e.find(s, h, ks, key)
+func (ix *Index) lookup(s *stripe, h uint64, ks engines.Keyspace, key []byte) (ref arena.Ref, r record, wait wal.LSN) {
+	ref, _, r = ix.find(s, h, ks, key)
 	if ref == 0 || r.pend() == 0 {
 		return ref, r, 0
 	}
-	if wait = e.settle(s, r); wait != 0 {
+	if wait = ix.settle(s, r); wait != 0 {
 		return ref, r, wait
 	}
-	ref, _, r = e.find(s, h, ks, key)
+	ref, _, r = ix.find(s, h, ks, key)
 	return ref, r, 0
 }
 
 // nextVersion returns the version that follows cur, or that of a new record if cur is 0.
-func (e *engine) nextVersion(s *stripe, cur engines.Version) engines.Version {
+func (ix *Index) nextVersion(s *stripe, cur engines.Version) engines.Version {
 	if cur == 0 {
 		cur = engines.Version(s.floor)
 	}
-	return max(cur, engines.Version(e.base)) + 1
+	return max(cur, ix.base) + 1
 }
 
 func (s *stripe) newID(index int) (uint32, error) {
 	if n := len(s.freeIDs); n > 0 {
 		local := s.freeIDs[n-1]
 		s.freeIDs = s.freeIDs[:n-1]
-		return local*stripes + uint32(index), nil
+		return local*Stripes + uint32(index), nil
 	}
-	if len(s.handles) == maxLocal {
-		return 0, fmt.Errorf("%w: %d records in one stripe", engines.ErrFull, maxLocal)
+	if len(s.handles) == MaxLocal {
+		return 0, fmt.Errorf("%w: %d records in one stripe", engines.ErrFull, MaxLocal)
 	}
 	s.handles = append(s.handles, 0)
-	return uint32(len(s.handles)-1)*stripes + uint32(index), nil
+	return uint32(len(s.handles)-1)*Stripes + uint32(index), nil
+}
+
+// listFreeIDs ends replay: ids without a record are free.
+func (s *stripe) listFreeIDs() {
+	for local := len(s.handles) - 1; local >= 0; local-- {
+		if s.handles[local] == 0 {
+			s.freeIDs = append(s.freeIDs, uint32(local))
+		}
+	}
 }
 
 func (s *stripe) freeID(id uint32) {
@@ -135,15 +145,15 @@ func (s *stripe) freeID(id uint32) {
 }
 
 // create puts a new record without a version into the index, for publishCreate or forget.
-func (e *engine) create(s *stripe, h uint64, ks engines.Keyspace, key, value []byte) (arena.Ref, record, error) {
+func (ix *Index) create(s *stripe, h uint64, ks engines.Keyspace, key, value []byte) (arena.Ref, record, error) {
 	id, err := s.newID(int(h >> 56))
 	if err != nil {
 		return 0, nil, err
 	}
-	ref, r, err := newRecord(e.arena, id, 0, ks, key, value)
+	ref, r, err := newRecord(ix.arena, id, 0, ks, key, value)
 	if err == nil {
 		if err = s.table.Insert(uint32(h), ref); err != nil {
-			e.arena.Free(ref, r.size())
+			ix.arena.Free(ref, r.size())
 		}
 	}
 	if err != nil {
@@ -155,11 +165,11 @@ func (e *engine) create(s *stripe, h uint64, ks engines.Keyspace, key, value []b
 }
 
 // forget takes a record out of the index and frees its block.
-func (e *engine) forget(s *stripe, tag uint32, ref arena.Ref) {
-	r := e.rec(ref)
+func (ix *Index) forget(s *stripe, tag uint32, ref arena.Ref) {
+	r := ix.rec(ref)
 	s.table.Remove(s.place(tag, ref))
 	s.freeID(r.id())
-	e.freeBlock(ref, r.size())
+	ix.freeBlock(ref, r.size())
 }
 
 func fullError(err error) error {

@@ -1,4 +1,4 @@
-package appendlog
+package index
 
 import (
 	"context"
@@ -13,17 +13,18 @@ import (
 
 // commit is the working memory of one Apply.
 type commit struct {
+	op     Op
 	plans  []plan
 	conds  []uint64 // hashes of the conditions' keys
 	locks  stripeSet
-	record []byte // the log record
+	record []byte // the encoded operations
 }
 
 // plan is what one operation of a batch will do.
 type plan struct {
 	hash    uint64
 	ref     arena.Ref // the record, 0 if a delete finds none
-	newRef  arena.Ref // opPut: the new block, or ref if the record is new
+	newRef  arena.Ref // engines.OpPut: the new block, or ref if the record is new
 	created bool      // the record was put into the index for this batch
 	version engines.Version
 	slot    uint32 // of the pending commit, class sync
@@ -31,7 +32,7 @@ type plan struct {
 
 // stripeSet is a set of stripes, locked in rising order so that two batches
 // cannot wait for each other.
-type stripeSet [stripes / 64]uint64
+type stripeSet [Stripes / 64]uint64
 
 func (s *stripeSet) add(i uint64) { s[i/64] |= 1 << (i % 64) }
 
@@ -43,13 +44,13 @@ func (s *stripeSet) each(f func(i int)) {
 	}
 }
 
-func (e *engine) lock(s *stripeSet)   { s.each(func(i int) { e.stripes[i].mu.Lock() }) }
-func (e *engine) unlock(s *stripeSet) { s.each(func(i int) { e.stripes[i].mu.Unlock() }) }
+func (ix *Index) lock(s *stripeSet)   { s.each(func(i int) { ix.stripes[i].mu.Lock() }) }
+func (ix *Index) unlock(s *stripeSet) { s.each(func(i int) { ix.stripes[i].mu.Unlock() }) }
 
 var commits = sync.Pool{New: func() any { return new(commit) }}
 
 // Apply is engines.Engine: the batch is one record of the log.
-func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
+func (ix *Index) Apply(ctx context.Context, b *engines.Batch) error {
 	if err := b.Validate(); err != nil {
 		return err
 	}
@@ -58,19 +59,19 @@ func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	}
 	c := commits.Get().(*commit)
 	defer commits.Put(c)
-	c.prepare(e, b)
+	c.prepare(ix, b)
 	if c.locks == (stripeSet{}) {
-		return e.open()
+		return ix.open()
 	}
 	for {
-		o, err := e.tryCommit(c, b)
+		o, err := ix.tryCommit(c, b)
 		if err != nil {
 			return err
 		}
 		if o.none() {
 			break
 		}
-		if err := e.clear(o); err != nil {
+		if err := ix.clear(o); err != nil {
 			return err
 		}
 	}
@@ -83,43 +84,43 @@ func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	return nil
 }
 
-func (c *commit) prepare(e *engine, b *engines.Batch) {
+func (c *commit) prepare(ix *Index, b *engines.Batch) {
 	c.plans, c.conds, c.locks = c.plans[:0], c.conds[:0], stripeSet{}
 	for i := range b.Ops {
-		h := e.hash(b.Ops[i].Keyspace, b.Ops[i].Key)
+		h := ix.hash(b.Ops[i].Keyspace, b.Ops[i].Key)
 		c.plans = append(c.plans, plan{hash: h})
 		c.locks.add(h >> 56)
 	}
 	for i := range b.Conditions {
-		h := e.hash(b.Conditions[i].Keyspace, b.Conditions[i].Key)
+		h := ix.hash(b.Conditions[i].Keyspace, b.Conditions[i].Key)
 		c.conds = append(c.conds, h)
 		c.locks.add(h >> 56)
 	}
 }
 
 // tryCommit commits the batch unless something must be waited for first.
-func (e *engine) tryCommit(c *commit, b *engines.Batch) (obstacle, error) {
-	e.lock(&c.locks)
-	o, err := e.judge(c, b)
+func (ix *Index) tryCommit(c *commit, b *engines.Batch) (obstacle, error) {
+	ix.lock(&c.locks)
+	o, err := ix.judge(c, b)
 	if err == nil && o.none() {
-		o, err = e.plan(c, b)
+		o, err = ix.plan(c, b)
 		if err == nil && o.none() && len(b.Ops) > 0 {
-			return obstacle{}, e.commit(c, b) // unlocks
+			return obstacle{}, ix.commit(c, b) // unlocks
 		}
 	}
-	e.unlock(&c.locks)
+	ix.unlock(&c.locks)
 	return o, err
 }
 
 // judge finds the records of the batch and checks its conditions.
-func (e *engine) judge(c *commit, b *engines.Batch) (obstacle, error) {
+func (ix *Index) judge(c *commit, b *engines.Batch) (obstacle, error) {
 	for i := range b.Conditions {
 		cond := &b.Conditions[i]
-		s := e.stripe(c.conds[i])
+		s := ix.stripe(c.conds[i])
 		if s.closed {
 			return obstacle{}, engines.ErrClosed
 		}
-		ref, rec, wait := e.lookup(s, c.conds[i], cond.Keyspace, cond.Key)
+		ref, rec, wait := ix.lookup(s, c.conds[i], cond.Keyspace, cond.Key)
 		if wait != 0 {
 			return obstacle{lsn: wait}, nil
 		}
@@ -133,11 +134,11 @@ func (e *engine) judge(c *commit, b *engines.Batch) (obstacle, error) {
 		}
 	}
 	for i := range b.Ops {
-		s := e.stripe(c.plans[i].hash)
+		s := ix.stripe(c.plans[i].hash)
 		if s.closed {
 			return obstacle{}, engines.ErrClosed
 		}
-		_, _, wait := e.lookup(s, c.plans[i].hash, b.Ops[i].Keyspace, b.Ops[i].Key)
+		_, _, wait := ix.lookup(s, c.plans[i].hash, b.Ops[i].Keyspace, b.Ops[i].Key)
 		if wait != 0 {
 			return obstacle{lsn: wait}, nil
 		}
@@ -147,17 +148,17 @@ func (e *engine) judge(c *commit, b *engines.Batch) (obstacle, error) {
 
 // plan decides versions, makes room for what is new and encodes the log
 // record. When it fails nothing has changed.
-func (e *engine) plan(c *commit, b *engines.Batch) (obstacle, error) {
+func (ix *Index) plan(c *commit, b *engines.Batch) (obstacle, error) {
 	c.record = c.record[:0]
 	for i := range b.Ops {
 		c.plans[i] = plan{hash: c.plans[i].hash}
 	}
 	for i := range b.Ops {
-		v, err := e.planOp(c, &b.Ops[i], &c.plans[i])
-		if err == nil && v <= engines.Version(e.meta.Ceiling()) {
+		v, err := ix.planOp(c, &b.Ops[i], &c.plans[i])
+		if err == nil && v <= engines.Version(ix.meta.Ceiling()) {
 			continue
 		}
-		e.abandon(c)
+		ix.abandon(c)
 		if err != nil {
 			return obstacle{}, err
 		}
@@ -166,23 +167,24 @@ func (e *engine) plan(c *commit, b *engines.Batch) (obstacle, error) {
 	return obstacle{}, nil
 }
 
-func (e *engine) planOp(c *commit, b *engines.Op, p *plan) (engines.Version, error) {
-	s := e.stripe(p.hash)
-	ref, _, rec := e.find(s, p.hash, b.Keyspace, b.Key)
+func (ix *Index) planOp(c *commit, b *engines.Op, p *plan) (engines.Version, error) {
+	s := ix.stripe(p.hash)
+	ref, _, rec := ix.find(s, p.hash, b.Keyspace, b.Key)
 	p.ref = ref
 	var cur engines.Version
 	if ref != 0 {
 		cur = rec.version()
 	}
-	next := e.nextVersion(s, cur)
-	o := op{kind: uint8(b.Kind), ks: b.Keyspace, version: next}
+	next := ix.nextVersion(s, cur)
+	o := &c.op // of the commit, as the journal would make one of our own escape
+	*o = Op{Kind: b.Kind, Keyspace: b.Keyspace, Version: next}
 	switch b.Kind {
 	case engines.OpPut:
-		o.key, o.value = b.Key, b.Value
-		if err := e.planPut(s, b, p, rec); err != nil {
+		o.Key, o.Value = b.Key, b.Value
+		if err := ix.planPut(s, b, p, rec); err != nil {
 			return 0, err
 		}
-		rec = e.rec(p.ref)
+		rec = ix.rec(p.ref)
 	case engines.OpRenew:
 		if cur == 0 {
 			return 0, fmt.Errorf("renewing a lease: %w", engines.ErrNotFound)
@@ -190,7 +192,7 @@ func (e *engine) planOp(c *commit, b *engines.Op, p *plan) (engines.Version, err
 		if err := b.Renewal.Check(rec.value()); err != nil {
 			return 0, fmt.Errorf("renewing a lease: %w", err)
 		}
-		o.renewals, o.renewal = nextRenewals(rec.value()), b.Renewal
+		o.Renewals, o.Renewal = nextRenewals(rec.value()), b.Renewal
 	case engines.OpDelete:
 		if cur == 0 {
 			p.ref = 0
@@ -198,82 +200,89 @@ func (e *engine) planOp(c *commit, b *engines.Op, p *plan) (engines.Version, err
 		}
 		s.floor = max(s.floor, uint64(next))
 	}
-	o.id, p.version = rec.id(), next
-	c.record = appendOp(c.record, &o)
+	o.ID, p.version = rec.id(), next
+	c.record = ix.journal.AppendOp(c.record, o)
 	return next, nil
 }
 
 // planPut makes the block of a new record, or a new block for an old one.
-func (e *engine) planPut(s *stripe, b *engines.Op, p *plan, rec record) (err error) {
+func (ix *Index) planPut(s *stripe, b *engines.Op, p *plan, rec record) (err error) {
 	if p.ref == 0 {
-		p.ref, _, err = e.create(s, p.hash, b.Keyspace, b.Key, b.Value)
+		p.ref, _, err = ix.create(s, p.hash, b.Keyspace, b.Key, b.Value)
 		p.newRef, p.created = p.ref, err == nil
 		return err
 	}
-	p.newRef, _, err = newRecord(e.arena, rec.id(), 0, b.Keyspace, b.Key, b.Value)
+	p.newRef, _, err = newRecord(ix.arena, rec.id(), 0, b.Keyspace, b.Key, b.Value)
 	return fullError(err)
 }
 
 // abandon takes back what plan has made.
-func (e *engine) abandon(c *commit) {
+func (ix *Index) abandon(c *commit) {
 	for i := range c.plans {
 		p := &c.plans[i]
 		switch {
 		case p.created:
-			e.forget(e.stripe(p.hash), uint32(p.hash), p.ref)
+			ix.forget(ix.stripe(p.hash), uint32(p.hash), p.ref)
 		case p.newRef != 0:
-			e.arena.Free(p.newRef, e.rec(p.newRef).size())
+			ix.arena.Free(p.newRef, ix.rec(p.newRef).size())
 		}
 	}
 }
 
 // commit appends the record and publishes it: under sync when it is durable,
 // else at once. It is called with the locks of the batch and returns without them.
-func (e *engine) commit(c *commit, b *engines.Batch) error {
+func (ix *Index) commit(c *commit, b *engines.Batch) error {
 	if len(c.record) == 0 { // deletes of what does not exist
-		e.unlock(&c.locks)
+		ix.unlock(&c.locks)
 		return nil
 	}
-	lsn, err := e.log.Append(kindBatch, c.record)
+	lsn, err := ix.journal.LogBatch(c.record)
 	if err != nil {
-		e.abandon(c)
-		e.unlock(&c.locks)
+		ix.abandon(c)
+		ix.unlock(&c.locks)
 		return err
+	}
+	if !ix.deferred {
+		for i := range c.plans {
+			if p := &c.plans[i]; p.ref != 0 {
+				now := p.pending(&b.Ops[i], lsn)
+				ix.publish(ix.stripe(p.hash), &now)
+			}
+		}
+		ix.stripe(c.plans[0].hash).commits++
+		ix.unlock(&c.locks)
+		return ix.log.Wait(lsn)
 	}
 	for i := range c.plans {
 		if p := &c.plans[i]; p.ref != 0 {
-			e.hold(p, &b.Ops[i], lsn)
+			p.slot = ix.stripe(p.hash).hold(ix.rec(p.ref), p.pending(&b.Ops[i], lsn))
 		}
 	}
-	if !e.deferred {
-		e.publishAll(c, lsn)
-		e.unlock(&c.locks)
-		return e.log.Wait(lsn)
-	}
-	e.inflight.Add(1)
-	e.unlock(&c.locks)
-	defer e.inflight.Done()
-	if err := e.log.Wait(lsn); err != nil {
+	ix.inflight.Add(1)
+	ix.unlock(&c.locks)
+	defer ix.inflight.Done()
+	if err := ix.log.Wait(lsn); err != nil {
 		return err
 	}
-	e.lock(&c.locks)
-	e.publishAll(c, lsn)
-	e.unlock(&c.locks)
+	ix.lock(&c.locks)
+	ix.publishAll(c, lsn)
+	ix.unlock(&c.locks)
 	return nil
 }
 
-func (e *engine) publishAll(c *commit, lsn wal.LSN) {
+func (ix *Index) publishAll(c *commit, lsn wal.LSN) {
 	for i := range c.plans {
 		if p := &c.plans[i]; p.ref != 0 {
-			e.publishMine(e.stripe(p.hash), p.slot, lsn)
+			ix.publishMine(ix.stripe(p.hash), p.slot, lsn)
 		}
 	}
-	e.stripe(c.plans[0].hash).commits++
+	ix.stripe(c.plans[0].hash).commits++
 }
 
-func (e *engine) hold(p *plan, b *engines.Op, lsn wal.LSN) {
-	p.slot = e.stripe(p.hash).hold(e.rec(p.ref), pending{
-		lsn: lsn, kind: uint8(b.Kind), ref: p.ref, newRef: p.newRef,
+// pending is what the plan comes to once its batch has a number in the log.
+func (p *plan) pending(b *engines.Op, lsn wal.LSN) pending {
+	return pending{
+		lsn: lsn, kind: b.Kind, ref: p.ref, newRef: p.newRef,
 		tag: uint32(p.hash), version: p.version, renewal: b.Renewal,
-	})
+	}
 }

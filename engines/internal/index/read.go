@@ -1,4 +1,4 @@
-package appendlog
+package index
 
 import (
 	"bytes"
@@ -11,22 +11,22 @@ import (
 )
 
 // Get is engines.Engine: one lookup and one copy under the stripe's lock.
-func (e *engine) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
+func (ix *Index) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
 	if err := engines.ValidateKey(ks, key); err != nil {
 		return dst, 0, err
 	}
 	if err := ctx.Err(); err != nil {
 		return dst, 0, err
 	}
-	h := e.hash(ks, key)
-	s := e.stripe(h)
+	h := ix.hash(ks, key)
+	s := ix.stripe(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return dst, 0, engines.ErrClosed
 	}
 	// A commit that is not durable yet is not waited for: the record is still what it was.
-	ref, rec, _ := e.lookup(s, h, ks, key)
+	ref, rec, _ := ix.lookup(s, h, ks, key)
 	if ref == 0 || rec.version() == 0 {
 		return dst, 0, engines.ErrNotFound
 	}
@@ -35,8 +35,8 @@ func (e *engine) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) 
 
 // Scan is engines.Engine: keys come from the keyspace's ordered set in
 // batches, and each record is read under its stripe's lock as Get reads it.
-func (e *engine) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	return e.scan(ctx, ks, from, to, e.Get, yield)
+func (ix *Index) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
+	return ix.scan(ctx, ks, from, to, ix.Get, yield)
 }
 
 // Batches of a scan grow, so that a short one reads few keys too many and a
@@ -59,7 +59,7 @@ var scanners = sync.Pool{New: func() any { return new(scanner) }}
 type getFunc func(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error)
 
 // scan yields what get says of every key that the ordered set has in [from, to).
-func (e *engine) scan(ctx context.Context, ks engines.Keyspace, from, to []byte, get getFunc, yield func(key, value []byte, v engines.Version) error) error {
+func (ix *Index) scan(ctx context.Context, ks engines.Keyspace, from, to []byte, get getFunc, yield func(key, value []byte, v engines.Version) error) error {
 	if !ks.Valid() {
 		return engines.ValidateKey(ks, nil)
 	}
@@ -67,13 +67,13 @@ func (e *engine) scan(ctx context.Context, ks engines.Keyspace, from, to []byte,
 		return err
 	}
 	if to != nil && bytes.Compare(from, to) >= 0 {
-		return e.open()
+		return ix.open()
 	}
 	c := scanners.Get().(*scanner)
 	defer scanners.Put(c)
 	from, after := bytes.Clone(from), false
 	for size := firstBatch; ; size = min(2*size, lastBatch) {
-		if err := e.collect(ctx, c, ks, from, to, after, size); err != nil {
+		if err := ix.collect(ctx, c, ks, from, to, after, size); err != nil {
 			return err
 		}
 		begin := 0
@@ -112,9 +112,9 @@ func stopped(err error) error {
 }
 
 // collect copies the next keys, so that nothing is locked while they are read.
-func (e *engine) collect(ctx context.Context, c *scanner, ks engines.Keyspace, from, to []byte, after bool, size int) error {
-	o := &e.orders[ks]
-	if err := o.ready(ctx, e, ks); err != nil {
+func (ix *Index) collect(ctx context.Context, c *scanner, ks engines.Keyspace, from, to []byte, after bool, size int) error {
+	o := &ix.orders[ks]
+	if err := o.ready(ctx, ix, ks); err != nil {
 		return err
 	}
 	o.mu.RLock()
@@ -125,7 +125,7 @@ func (e *engine) collect(ctx context.Context, c *scanner, ks engines.Keyspace, f
 	c.refs = o.set.Collect(c.refs[:0], from, to, after, size)
 	c.keys, c.ends = c.keys[:0], c.ends[:0]
 	for _, ref := range c.refs {
-		c.keys = append(c.keys, e.rec(ref).key()...)
+		c.keys = append(c.keys, ix.rec(ref).key()...)
 		c.ends = append(c.ends, len(c.keys))
 	}
 	return nil

@@ -1,4 +1,4 @@
-package appendlog
+package index
 
 import (
 	"orbitbench/engines"
@@ -27,32 +27,36 @@ func (s *stripe) hold(r record, p pending) uint32 {
 }
 
 // publishPending makes the commit in a slot visible and frees the slot.
-func (e *engine) publishPending(s *stripe, slot uint32) {
+func (ix *Index) publishPending(s *stripe, slot uint32) {
 	p := s.pending[slot]
 	s.pending[slot] = pending{}
 	s.free = append(s.free, slot)
-	r := e.rec(p.ref)
-	r.setPend(0)
+	ix.rec(p.ref).setPend(0)
+	ix.publish(s, &p)
+}
+
+// publish makes a commit on one record visible.
+func (ix *Index) publish(s *stripe, p *pending) {
 	switch p.kind {
-	case opRenew:
-		e.publishRenew(s, r, p.version, p.renewal)
-	case opPut:
-		e.publishPut(s, p.tag, p.ref, p.newRef, p.version)
-	case opDelete:
-		e.publishDelete(s, p.tag, p.ref)
+	case engines.OpRenew:
+		ix.publishRenew(s, ix.rec(p.ref), p.version, p.renewal)
+	case engines.OpPut:
+		ix.publishPut(s, p.tag, p.ref, p.newRef, p.version)
+	case engines.OpDelete:
+		ix.publishDelete(s, p.tag, p.ref)
 	}
 }
 
 // publishMine publishes the commit in a slot unless somebody who met it has done so.
-func (e *engine) publishMine(s *stripe, slot uint32, lsn wal.LSN) {
+func (ix *Index) publishMine(s *stripe, slot uint32, lsn wal.LSN) {
 	if s.pending[slot].lsn == lsn {
-		e.publishPending(s, slot)
+		ix.publishPending(s, slot)
 	}
 }
 
-func (e *engine) publishRenew(s *stripe, r record, v engines.Version, renewal lease.Renewal) {
+func (ix *Index) publishRenew(s *stripe, r record, v engines.Version, renewal lease.Renewal) {
 	if s.viewSeq != 0 {
-		e.preserve(s, r)
+		ix.preserve(s, r)
 	}
 	r.setVersion(v)
 	renewal.PatchChecked(r.value())
@@ -60,59 +64,59 @@ func (e *engine) publishRenew(s *stripe, r record, v engines.Version, renewal le
 
 // publishPut gives a record its new value: ref is the record, newRef a block
 // with the whole new record, or ref itself if the record is new.
-func (e *engine) publishPut(s *stripe, tag uint32, ref, newRef arena.Ref, v engines.Version) {
-	r := e.rec(ref)
+func (ix *Index) publishPut(s *stripe, tag uint32, ref, newRef arena.Ref, v engines.Version) {
+	r := ix.rec(ref)
 	if s.viewSeq != 0 {
-		e.preserve(s, r)
+		ix.preserve(s, r)
 	}
 	created := r.version() == 0
 	if created {
 		s.live++
 	}
-	switch n := e.rec(newRef); {
+	switch n := ix.rec(newRef); {
 	case newRef == ref:
 	case arena.SameClass(r.size(), n.size()):
-		e.overwrite(r, n.value())
-		e.arena.Free(newRef, n.size())
+		ix.overwrite(r, n.value())
+		ix.arena.Free(newRef, n.size())
 	default:
 		n.setPend(0)
 		s.table.Set(s.place(tag, ref), newRef)
 		s.handles[localOf(r.id())] = newRef
 		n.setVersion(v)
-		e.orders[r.keyspace()].put(e, n.key(), newRef)
-		e.freeBlock(ref, r.size())
+		ix.orders[r.keyspace()].put(ix, n.key(), newRef)
+		ix.freeBlock(ref, r.size())
 		return
 	}
 	r.setVersion(v)
 	if created {
-		e.orders[r.keyspace()].put(e, r.key(), ref)
+		ix.orders[r.keyspace()].put(ix, r.key(), ref)
 	}
 }
 
 // overwrite replaces the value of a record within its block.
-func (e *engine) overwrite(r record, value []byte) {
+func (ix *Index) overwrite(r record, value []byte) {
 	r.setValueLen(len(value))
 	copy(r.value(), value)
 }
 
-func (e *engine) publishDelete(s *stripe, tag uint32, ref arena.Ref) {
-	r := e.rec(ref)
+func (ix *Index) publishDelete(s *stripe, tag uint32, ref arena.Ref) {
+	r := ix.rec(ref)
 	s.live--
 	if s.viewSeq != 0 {
-		e.preserve(s, r)
+		ix.preserve(s, r)
 		r.setVersion(0)
 		s.history.ghosts = append(s.history.ghosts, ghost{tag, r.id()})
 		return
 	}
-	e.orders[r.keyspace()].remove(e, r.key())
-	e.forget(s, tag, ref)
+	ix.orders[r.keyspace()].remove(ix, r.key())
+	ix.forget(s, tag, ref)
 }
 
 // freeBlock gives a block back unless an ordered set is being built from
 // records without their locks: then it is kept until that is done. Called under
 // the lock of the record's stripe, which the builder takes after it raised the flag.
-func (e *engine) freeBlock(ref arena.Ref, size int) {
-	if !e.limbo.take(ref, size) {
-		e.arena.Free(ref, size)
+func (ix *Index) freeBlock(ref arena.Ref, size int) {
+	if !ix.limbo.take(ref, size) {
+		ix.arena.Free(ref, size)
 	}
 }

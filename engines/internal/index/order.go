@@ -1,4 +1,4 @@
-package appendlog
+package index
 
 import (
 	"context"
@@ -38,10 +38,10 @@ type lateChange struct {
 }
 
 // put adds a record or replaces its block. Called under the lock of the key's stripe.
-func (o *order) put(e *engine, key []byte, ref arena.Ref) { o.change(key, ref) }
+func (o *order) put(ix *Index, key []byte, ref arena.Ref) { o.change(key, ref) }
 
 // remove takes a record out; its block may be freed afterwards.
-func (o *order) remove(e *engine, key []byte) { o.change(key, 0) }
+func (o *order) remove(ix *Index, key []byte) { o.change(key, 0) }
 
 func (o *order) change(key []byte, ref arena.Ref) {
 	if o.state.Load() == orderOff {
@@ -65,7 +65,7 @@ func (o *order) apply(key []byte, ref arena.Ref) {
 }
 
 // ready makes sure that the ordered set exists.
-func (o *order) ready(ctx context.Context, e *engine, ks engines.Keyspace) error {
+func (o *order) ready(ctx context.Context, ix *Index, ks engines.Keyspace) error {
 	if o.state.Load() == orderOn {
 		return nil
 	}
@@ -74,12 +74,12 @@ func (o *order) ready(ctx context.Context, e *engine, ks engines.Keyspace) error
 	if o.state.Load() == orderOn {
 		return nil
 	}
-	e.limbo.enter()
-	defer e.limbo.leave(e.arena)
+	ix.limbo.enter()
+	defer ix.limbo.leave(ix.arena)
 	o.mu.Lock()
 	o.state.Store(orderBuilding)
 	o.mu.Unlock()
-	refs, err := e.collectRefs(ctx, ks)
+	refs, err := ix.collectRefs(ctx, ks)
 	if err != nil {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -87,7 +87,7 @@ func (o *order) ready(ctx context.Context, e *engine, ks engines.Keyspace) error
 		o.late = nil
 		return err
 	}
-	set := arena.Build(keysOf{e}, refs)
+	set := arena.Build(keysOf{ix}, refs)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.set = set
@@ -101,13 +101,13 @@ func (o *order) ready(ctx context.Context, e *engine, ks engines.Keyspace) error
 
 // collectRefs returns the records of a keyspace. A change to a stripe is
 // either seen here or recorded as late, or both, which does no harm.
-func (e *engine) collectRefs(ctx context.Context, ks engines.Keyspace) ([]arena.Ref, error) {
+func (ix *Index) collectRefs(ctx context.Context, ks engines.Keyspace) ([]arena.Ref, error) {
 	var refs []arena.Ref
-	for i := range e.stripes {
+	for i := range ix.stripes {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s := &e.stripes[i]
+		s := &ix.stripes[i]
 		s.mu.Lock()
 		if s.closed {
 			s.mu.Unlock()
@@ -116,7 +116,7 @@ func (e *engine) collectRefs(ctx context.Context, ks engines.Keyspace) ([]arena.
 		s.table.All(func(ref arena.Ref) bool {
 			// Ghosts are in the set as well, for the views that know them;
 			// a record that is being created joins when it is published.
-			if r := e.rec(ref); r.keyspace() == ks && (r.version() != 0 || s.viewSeq != 0) {
+			if r := ix.rec(ref); r.keyspace() == ks && (r.version() != 0 || s.viewSeq != 0) {
 				refs = append(refs, ref)
 			}
 			return true
@@ -127,9 +127,9 @@ func (e *engine) collectRefs(ctx context.Context, ks engines.Keyspace) ([]arena.
 }
 
 // keysOf gives an ordered set the keys of its records.
-type keysOf struct{ e *engine }
+type keysOf struct{ ix *Index }
 
-func (k keysOf) Key(ref arena.Ref) []byte { return k.e.rec(ref).key() }
+func (k keysOf) Key(ref arena.Ref) []byte { return k.ix.rec(ref).key() }
 
 // limbo keeps freed blocks as they are while an ordered set is being built from their keys.
 type limbo struct {

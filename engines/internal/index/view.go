@@ -1,4 +1,4 @@
-package appendlog
+package index
 
 import (
 	"bytes"
@@ -36,7 +36,7 @@ type ghost struct {
 
 // preserve keeps a record for the newest view before its first change.
 // Without memory the views lose this record, and say so; the change goes on.
-func (e *engine) preserve(s *stripe, r record) {
+func (ix *Index) preserve(s *stripe, r record) {
 	local := localOf(r.id())
 	states := s.history.old[local]
 	if n := len(states); n > 0 && states[n-1].seq >= s.viewSeq {
@@ -44,7 +44,7 @@ func (e *engine) preserve(s *stripe, r record) {
 	}
 	st := oldState{seq: s.viewSeq}
 	if v := r.version(); v != 0 {
-		st.ref, _, st.err = newRecord(e.arena, r.id(), v, r.keyspace(), r.key(), r.value())
+		st.ref, _, st.err = newRecord(ix.arena, r.id(), v, r.keyspace(), r.key(), r.value())
 	}
 	if s.history.old == nil {
 		s.history.old = make(map[uint32][]oldState)
@@ -52,68 +52,68 @@ func (e *engine) preserve(s *stripe, r record) {
 	s.history.old[local] = append(states, st)
 }
 
-// view is engines.View.
-type view struct {
-	e    *engine
+// View is an engines.View.
+type View struct {
+	ix   *Index
 	seq  uint64
-	shut bool // guarded by e.viewMu
+	shut bool // guarded by ix.viewMu
 }
 
-// View is engines.Viewer. The point in time is one at which all stripes are
+// View opens a view for engines.Viewer. The point in time is one at which all stripes are
 // locked, which takes some microseconds.
-func (e *engine) View(ctx context.Context) (engines.View, error) {
+func (ix *Index) View(ctx context.Context) (*View, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	e.viewMu.Lock()
-	defer e.viewMu.Unlock()
-	for i := range e.stripes {
-		e.stripes[i].mu.Lock()
-		defer e.stripes[i].mu.Unlock()
+	ix.viewMu.Lock()
+	defer ix.viewMu.Unlock()
+	for i := range ix.stripes {
+		ix.stripes[i].mu.Lock()
+		defer ix.stripes[i].mu.Unlock()
 	}
-	if e.stripes[0].closed {
+	if ix.stripes[0].closed {
 		return nil, engines.ErrClosed
 	}
 	// Some operations of a batch that has become durable may be visible
 	// already and others not: show them all.
-	durable := e.log.Durable()
-	e.viewSeq++
-	e.views++
-	for i := range e.stripes {
-		s := &e.stripes[i]
+	durable := ix.log.Durable()
+	ix.viewSeq++
+	ix.views++
+	for i := range ix.stripes {
+		s := &ix.stripes[i]
 		for slot := range s.pending {
 			if lsn := s.pending[slot].lsn; lsn != 0 && lsn <= durable {
-				e.publishPending(s, uint32(slot))
+				ix.publishPending(s, uint32(slot))
 			}
 		}
 	}
-	for i := range e.stripes {
-		e.stripes[i].viewSeq = e.viewSeq
+	for i := range ix.stripes {
+		ix.stripes[i].viewSeq = ix.viewSeq
 	}
-	return &view{e: e, seq: e.viewSeq}, nil
+	return &View{ix: ix, seq: ix.viewSeq}, nil
 }
 
 // Get is engines.View.
-func (v *view) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
+func (v *View) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
 	if err := engines.ValidateKey(ks, key); err != nil {
 		return dst, 0, err
 	}
 	if err := ctx.Err(); err != nil {
 		return dst, 0, err
 	}
-	e := v.e
-	h := e.hash(ks, key)
-	s := e.stripe(h)
+	ix := v.ix
+	h := ix.hash(ks, key)
+	s := ix.stripe(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return dst, 0, engines.ErrClosed
 	}
-	ref, _, rec := e.find(s, h, ks, key)
+	ref, _, rec := ix.find(s, h, ks, key)
 	if ref == 0 {
 		return dst, 0, engines.ErrNotFound
 	}
-	rec, err := e.asOf(s, rec, v.seq)
+	rec, err := ix.asOf(s, rec, v.seq)
 	if err != nil {
 		return dst, 0, err
 	}
@@ -121,7 +121,7 @@ func (v *view) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([
 }
 
 // asOf returns the record as a view sees it.
-func (e *engine) asOf(s *stripe, rec record, seq uint64) (record, error) {
+func (ix *Index) asOf(s *stripe, rec record, seq uint64) (record, error) {
 	for _, st := range s.history.old[localOf(rec.id())] {
 		switch {
 		case st.seq < seq:
@@ -131,7 +131,7 @@ func (e *engine) asOf(s *stripe, rec record, seq uint64) (record, error) {
 		case st.ref == 0:
 			return nil, engines.ErrNotFound
 		}
-		return e.rec(st.ref), nil
+		return ix.rec(st.ref), nil
 	}
 	if rec.version() == 0 {
 		return nil, engines.ErrNotFound
@@ -140,29 +140,29 @@ func (e *engine) asOf(s *stripe, rec record, seq uint64) (record, error) {
 }
 
 // Scan is engines.View.
-func (v *view) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	return v.e.scan(ctx, ks, from, to, v.Get, yield)
+func (v *View) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
+	return v.ix.scan(ctx, ks, from, to, v.Get, yield)
 }
 
 var errViewClosed = errors.New("view is closed")
 
 // Close is engines.View. A second Close is an error.
-func (v *view) Close() error {
-	e := v.e
-	e.viewMu.Lock()
-	defer e.viewMu.Unlock()
+func (v *View) Close() error {
+	ix := v.ix
+	ix.viewMu.Lock()
+	defer ix.viewMu.Unlock()
 	if v.shut {
 		return errViewClosed
 	}
 	v.shut = true
-	if e.views--; e.views > 0 {
+	if ix.views--; ix.views > 0 {
 		return nil
 	}
-	for i := range e.stripes {
-		s := &e.stripes[i]
+	for i := range ix.stripes {
+		s := &ix.stripes[i]
 		s.mu.Lock()
 		if !s.closed {
-			e.dropHistory(s)
+			ix.dropHistory(s)
 		}
 		s.mu.Unlock()
 	}
@@ -170,12 +170,12 @@ func (v *view) Close() error {
 }
 
 // dropHistory frees what only views could see.
-func (e *engine) dropHistory(s *stripe) {
+func (ix *Index) dropHistory(s *stripe) {
 	s.viewSeq = 0
 	for _, states := range s.history.old {
 		for _, st := range states {
 			if st.ref != 0 {
-				e.arena.Free(st.ref, e.rec(st.ref).size())
+				ix.arena.Free(st.ref, ix.rec(st.ref).size())
 			}
 		}
 	}
@@ -185,9 +185,9 @@ func (e *engine) dropHistory(s *stripe) {
 			continue // listed twice
 		}
 		// One that was created again, or is about to be, is no ghost any more.
-		if r := e.rec(ref); r.version() == 0 && r.pend() == 0 {
-			e.orders[r.keyspace()].remove(e, bytes.Clone(r.key()))
-			e.forget(s, g.tag, ref)
+		if r := ix.rec(ref); r.version() == 0 && r.pend() == 0 {
+			ix.orders[r.keyspace()].remove(ix, bytes.Clone(r.key()))
+			ix.forget(s, g.tag, ref)
 		}
 	}
 	s.history = stripeHistory{}

@@ -1,4 +1,4 @@
-package appendlog
+package index
 
 import (
 	"context"
@@ -19,80 +19,82 @@ type obstacle struct {
 func (o obstacle) none() bool { return o == obstacle{} }
 
 // clear waits until the obstacle is gone.
-func (e *engine) clear(o obstacle) error {
+func (ix *Index) clear(o obstacle) error {
 	if o.lsn != 0 {
-		return e.log.Wait(o.lsn)
+		return ix.log.Wait(o.lsn)
 	}
-	return e.raiseCeiling(o.version)
+	if err := ix.open(); err != nil {
+		return err
+	}
+	return ix.meta.Raise(o.version)
 }
 
-// RenewLease is engines.LeaseRenewer: one lookup, one record of 48 bytes in
+// RenewLease is engines.LeaseRenewer: one lookup, one renewal in
 // the log, and the head of the lease patched in place.
-func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Version, r lease.Renewal) (engines.Version, error) {
+func (ix *Index) RenewLease(ctx context.Context, key []byte, held engines.Version, r lease.Renewal) (engines.Version, error) {
 	if err := engines.ValidateKey(engines.Leases, key); err != nil {
 		return 0, err
 	}
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	h := e.hash(engines.Leases, key)
-	s := e.stripe(h)
+	h := ix.hash(engines.Leases, key)
+	s := ix.stripe(h)
 	for {
-		v, o, err := e.tryRenew(s, h, key, held, r)
+		v, o, err := ix.tryRenew(s, h, key, held, r)
 		if err != nil || o.none() {
 			return v, err
 		}
-		if err := e.clear(o); err != nil {
+		if err := ix.clear(o); err != nil {
 			return 0, err
 		}
 	}
 }
 
-func (e *engine) tryRenew(s *stripe, h uint64, key []byte, held engines.Version, r lease.Renewal) (engines.Version, obstacle, error) {
+func (ix *Index) tryRenew(s *stripe, h uint64, key []byte, held engines.Version, r lease.Renewal) (engines.Version, obstacle, error) {
 	s.mu.Lock()
-	rec, o, err := e.renewable(s, h, key, held, r)
+	rec, o, err := ix.renewable(s, h, key, held, r)
 	if err != nil || !o.none() {
 		s.mu.Unlock()
 		return 0, o, err
 	}
-	v := e.nextVersion(s, held)
-	if v > engines.Version(e.meta.Ceiling()) {
+	v := ix.nextVersion(s, held)
+	if v > engines.Version(ix.meta.Ceiling()) {
 		s.mu.Unlock()
 		return 0, obstacle{version: v}, nil
 	}
 	id := rec.id()
-	putRenew(&s.scratch, id, nextRenewals(rec.value()), v, r)
-	lsn, err := e.log.Append(kindRenew, s.scratch[:])
+	lsn, err := ix.journal.LogRenewal(&s.scratch, Delta{ID: id, Renewals: nextRenewals(rec.value()), Version: v, Renewal: r})
 	if err != nil {
 		s.mu.Unlock()
 		return 0, obstacle{}, err
 	}
-	if !e.deferred {
-		e.publishRenew(s, rec, v, r)
+	if !ix.deferred {
+		ix.publishRenew(s, rec, v, r)
 		s.commits++
 		s.mu.Unlock()
-		return v, obstacle{}, e.log.Wait(lsn)
+		return v, obstacle{}, ix.log.Wait(lsn)
 	}
-	slot := s.hold(rec, pending{lsn: lsn, kind: opRenew, ref: s.handles[localOf(id)], version: v, renewal: r})
-	e.inflight.Add(1)
+	slot := s.hold(rec, pending{lsn: lsn, kind: engines.OpRenew, ref: s.handles[localOf(id)], version: v, renewal: r})
+	ix.inflight.Add(1)
 	s.mu.Unlock()
-	defer e.inflight.Done()
-	if err := e.log.Wait(lsn); err != nil {
+	defer ix.inflight.Done()
+	if err := ix.log.Wait(lsn); err != nil {
 		return 0, obstacle{}, err
 	}
 	s.mu.Lock()
-	e.publishMine(s, slot, lsn)
+	ix.publishMine(s, slot, lsn)
 	s.commits++
 	s.mu.Unlock()
 	return v, obstacle{}, nil
 }
 
 // renewable returns the record that may be renewed, or why not.
-func (e *engine) renewable(s *stripe, h uint64, key []byte, held engines.Version, r lease.Renewal) (record, obstacle, error) {
+func (ix *Index) renewable(s *stripe, h uint64, key []byte, held engines.Version, r lease.Renewal) (record, obstacle, error) {
 	if s.closed {
 		return nil, obstacle{}, engines.ErrClosed
 	}
-	ref, rec, wait := e.lookup(s, h, engines.Leases, key)
+	ref, rec, wait := ix.lookup(s, h, engines.Leases, key)
 	switch {
 	case wait != 0:
 		return nil, obstacle{lsn: wait}, nil

@@ -1,4 +1,4 @@
-package appendlog
+package index
 
 import (
 	"encoding/binary"

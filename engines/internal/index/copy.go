@@ -1,0 +1,90 @@
+package index
+
+import (
+	"errors"
+
+	"orbitbench/engines"
+)
+
+// SliceBytes bounds the keys and values that a slice holds, but for its last record.
+const SliceBytes = 64 << 10
+
+// sliceRecords bounds what is read under one lock.
+const sliceRecords = 32
+
+// Live returns about how many records each stripe has, to size tables by.
+func (ix *Index) Live() (live [Stripes]uint32) {
+	for i := range ix.stripes {
+		s := &ix.stripes[i]
+		s.mu.Lock()
+		live[i] = uint32(min(s.live, MaxLocal))
+		s.mu.Unlock()
+	}
+	return live
+}
+
+// Reserve makes room for so many records in each stripe.
+func (ix *Index) Reserve(live [Stripes]uint32) error {
+	for i := range ix.stripes {
+		if err := ix.stripes[i].table.Reserve(int(live[i])); err != nil {
+			return fullError(err)
+		}
+	}
+	return nil
+}
+
+// Slice calls visit with some records of a stripe as OpPut, from cursor on,
+// under the stripe's lock, and returns the next cursor, or -1 when that was
+// the last one, and the stripe's floor then: the highest version of a deleted
+// record. visit must not keep what it gets. v is the view whose records they
+// are; nil: what readers see. Errors: engines.ErrClosed, unless shut says that
+// the caller has shut the index; engines.ErrFull, if a view has lost a record.
+func (ix *Index) Slice(stripe, cursor int, v *View, shut bool, visit func(*Op)) (next int, floor engines.Version, err error) {
+	s := &ix.stripes[stripe]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed && !shut {
+		return 0, 0, engines.ErrClosed
+	}
+	size := 0
+	for n := 0; cursor < len(s.handles) && n < sliceRecords && size < SliceBytes; cursor++ {
+		ref := s.handles[cursor]
+		if ref == 0 {
+			continue
+		}
+		r := ix.rec(ref)
+		if v == nil {
+			r = ix.current(s, r)
+		} else if r, err = ix.asOf(s, r, v.seq); errors.Is(err, engines.ErrNotFound) {
+			r = nil
+		} else if err != nil {
+			return 0, 0, err
+		}
+		if r == nil || r.version() == 0 {
+			continue
+		}
+		s.visited = Op{Kind: engines.OpPut, Keyspace: r.keyspace(), ID: r.id(), Version: r.version(), Key: r.key(), Value: r.value()}
+		visit(&s.visited)
+		size += r.size()
+		n++
+	}
+	if cursor == len(s.handles) {
+		return -1, engines.Version(s.floor), nil
+	}
+	return cursor, 0, nil
+}
+
+// current picks the state of a record that readers see.
+func (ix *Index) current(s *stripe, r record) record {
+	if r.pend() == 0 || !ix.deferred {
+		return r
+	}
+	id := r.id()
+	if ix.settle(s, r) != 0 {
+		return r // not durable yet: it is still as it was
+	}
+	if ref := s.handles[localOf(id)]; ref != 0 {
+		return ix.rec(ref)
+	}
+	return nil
+}
