@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"orbitbench/harness/child"
 	"orbitbench/harness/pacer"
 	"orbitbench/harness/record"
 	"orbitbench/harness/result"
@@ -38,7 +39,7 @@ type measured struct {
 }
 
 var (
-	errInterrupted = errors.New("interrupted")
+	errInterrupted = child.ErrInterrupted
 	errHangs       = errors.New("operations did not return")
 )
 

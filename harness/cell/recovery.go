@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/harness/child"
 	"orbitbench/harness/procstat"
 	"orbitbench/harness/result"
 	"orbitbench/workloads"
@@ -177,29 +178,29 @@ func (r *repetition) job() recoveryJob {
 
 // loadAndKill runs recovery-load until it has renewed enough, and kills it.
 func (r *repetition) loadAndKill(ctx context.Context) (renewals int, err error) {
-	p, err := startProcess(ctx, "recovery-load", r.job(), r.acks.file)
+	p, err := child.Start(ctx, []string{"cell", "recovery-load"}, r.job(), r.acks.file)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, p.kill()) }()
+	defer func() { err = errors.Join(err, p.Kill()) }()
 	if err := r.awaitLoad(p); err != nil {
 		return 0, err
 	}
 	r.progress("renew", 0.5)
 	deadline := time.Now().Add(time.Duration(r.spec.Params.Seconds * 1e9))
 	for r.acks.renewals() < uint64(r.space.Residents()) && time.Now().Before(deadline) {
-		if err := p.alive(ctx, time.Millisecond); err != nil {
+		if err := silent(p, time.Millisecond); err != nil {
 			return 0, err
 		}
 	}
 	if window := r.spec.Durability.Window; window > 0 {
 		// What is acknowledged by now must survive a kill that comes a window later.
 		r.acks.pledge()
-		if err := p.alive(ctx, window+intervalMargin); err != nil {
+		if err := silent(p, window+intervalMargin); err != nil {
 			return 0, err
 		}
 	}
-	if err := p.kill(); err != nil {
+	if err := p.Kill(); err != nil {
 		return 0, err
 	}
 	if r.spec.Durability.Window == 0 {
@@ -211,16 +212,26 @@ func (r *repetition) loadAndKill(ctx context.Context) (renewals int, err error) 
 	return 0, fmt.Errorf("recovery-load renewed nothing in %v s", r.spec.Params.Seconds)
 }
 
+// silent waits for d while the process loads on; all that it may have to say is
+// that something failed.
+func silent(p *child.Process, d time.Duration) error {
+	line, err := p.Alive(d)
+	if err != nil || line == nil {
+		return err
+	}
+	var reply loadReply
+	if err := json.Unmarshal(line, &reply); err == nil && reply.Error != "" {
+		return errors.New(reply.Error)
+	}
+	return fmt.Errorf("recovery-load said %q", line)
+}
+
 // awaitLoad reads the process' lines until everything is loaded.
-func (r *repetition) awaitLoad(p *process) error {
+func (r *repetition) awaitLoad(p *child.Process) error {
 	for {
-		line, err := p.line()
-		if err != nil {
-			return err
-		}
 		var reply loadReply
-		if err := json.Unmarshal(line, &reply); err != nil {
-			return fmt.Errorf("recovery-load said %q: %w", line, err)
+		if err := p.Decode(&reply); err != nil {
+			return err
 		}
 		switch {
 		case reply.Error != "":
@@ -235,18 +246,14 @@ func (r *repetition) awaitLoad(p *process) error {
 // recover runs recovery-open and takes its times.
 func (r *repetition) recover(ctx context.Context, trial *result.RecoveryTrial) (*openReply, error) {
 	begin := monotonic()
-	p, err := startProcess(ctx, "recovery-open", r.job(), r.acks.file)
+	p, err := child.Start(ctx, []string{"cell", "recovery-open"}, r.job(), r.acks.file)
 	if err != nil {
 		return nil, err
 	}
-	defer p.kill() // it ends by itself; this is for the ways out before
-	line, err := p.line()
-	if err != nil {
-		return nil, err
-	}
+	defer p.Kill() // it ends by itself; this is for the ways out before
 	reply := new(openReply)
-	if err := json.Unmarshal(line, reply); err != nil {
-		return nil, fmt.Errorf("recovery-open said %q: %w", line, err)
+	if err := p.Decode(reply); err != nil {
+		return nil, err
 	}
 	if reply.Error != "" {
 		return nil, fmt.Errorf("recovery %d after kill -9: %s", r.number+1, reply.Error)
@@ -258,5 +265,5 @@ func (r *repetition) recover(ctx context.Context, trial *result.RecoveryTrial) (
 	if reply.Check.Lost+reply.Check.Phantom > 0 { // a recovery that lost or made up data is not to be ranked by its time
 		trial.ExecToOpenNs, trial.OpenNs, trial.FirstReadNs, trial.FirstWriteNs = 0, 0, 0, 0
 	}
-	return reply, p.wait()
+	return reply, p.Wait()
 }

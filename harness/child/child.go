@@ -1,4 +1,4 @@
-package cell
+package child
 
 import (
 	"bufio"
@@ -16,8 +16,11 @@ import (
 	"time"
 )
 
-// process is this program, running as a part of a recovery cell.
-type process struct {
+// ErrInterrupted is what the methods return once the context has ended.
+var ErrInterrupted = errors.New("interrupted")
+
+// Process is this program at work on a job. Its methods are for one goroutine.
+type Process struct {
 	name   string
 	ctx    context.Context
 	cmd    *exec.Cmd
@@ -28,9 +31,11 @@ type process struct {
 	killed bool
 }
 
-// startProcess starts `cell NAME` with job on its stdin and file as descriptor
-// 3. It dies with this process.
-func startProcess(ctx context.Context, name string, job any, file *os.File) (*process, error) {
+// Start starts this program with args, the last of which names the process in
+// errors, with job as JSON on its standard input, and with files as descriptors
+// 3 and up. The caller calls Kill at the end whatever happens; after a Wait that
+// returned nil it does nothing.
+func Start(ctx context.Context, args []string, job any, files ...*os.File) (*Process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -39,10 +44,10 @@ func startProcess(ctx context.Context, name string, job any, file *os.File) (*pr
 	if err != nil {
 		return nil, err
 	}
-	p := &process{name: name, ctx: ctx, lines: make(chan []byte, 16), done: make(chan struct{}), stderr: new(bytes.Buffer)}
-	p.cmd = exec.Command(program, "cell", name)
+	p := &Process{name: args[len(args)-1], ctx: ctx, lines: make(chan []byte, 16), done: make(chan struct{}), stderr: new(bytes.Buffer)}
+	p.cmd = exec.Command(program, args...)
 	p.cmd.Stdin, p.cmd.Stderr = bytes.NewReader(raw), p.stderr
-	p.cmd.ExtraFiles = []*os.File{file}
+	p.cmd.ExtraFiles = files
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -64,12 +69,12 @@ func startProcess(ctx context.Context, name string, job any, file *os.File) (*pr
 		close(p.done)
 	}()
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
 	return p, nil
 }
 
-func (p *process) read(stdout io.Reader) {
+func (p *Process) read(stdout io.Reader) {
 	defer close(p.lines)
 	r := bufio.NewReader(stdout)
 	for {
@@ -81,8 +86,9 @@ func (p *process) read(stdout io.Reader) {
 	}
 }
 
-// line is the next line of the process' output.
-func (p *process) line() ([]byte, error) {
+// Line is the next line of the process' output. An end of the output is an
+// error that says how the process ended.
+func (p *Process) Line() ([]byte, error) {
 	select {
 	case line, ok := <-p.lines:
 		if !ok {
@@ -91,34 +97,43 @@ func (p *process) line() ([]byte, error) {
 		}
 		return line, nil
 	case <-p.ctx.Done():
-		return nil, errInterrupted
+		return nil, ErrInterrupted
 	}
 }
 
-// alive waits for d and demands that the process runs all the while, in silence.
-func (p *process) alive(ctx context.Context, d time.Duration) error {
+// Decode reads the next line as JSON into v.
+func (p *Process) Decode(v any) error {
+	line, err := p.Line()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(line, v); err != nil {
+		return fmt.Errorf("%s said %q: %w", p.name, line, err)
+	}
+	return nil
+}
+
+// Alive waits for d and demands that the process runs all the while. A line
+// that it writes meanwhile is returned at once.
+func (p *Process) Alive(d time.Duration) (line []byte, err error) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return errInterrupted
+		return nil, nil
+	case <-p.ctx.Done():
+		return nil, ErrInterrupted
 	case line, ok := <-p.lines:
 		if !ok {
 			<-p.done
-			return p.ended()
+			return nil, p.ended()
 		}
-		var reply loadReply
-		if err := json.Unmarshal(line, &reply); err == nil && reply.Error != "" {
-			return errors.New(reply.Error)
-		}
-		return fmt.Errorf("%s said %q", p.name, line)
+		return line, nil
 	}
 }
 
 // ended says how the process ended before it should have.
-func (p *process) ended() error {
+func (p *Process) ended() error {
 	how := "ended early"
 	if p.err != nil {
 		how = p.err.Error()
@@ -130,8 +145,8 @@ func (p *process) ended() error {
 	return fmt.Errorf("%s: %s", p.name, how)
 }
 
-// kill ends the process with SIGKILL, if it still runs, and waits for its end.
-func (p *process) kill() error {
+// Kill ends the process with SIGKILL, if it still runs, and waits for its end.
+func (p *Process) Kill() error {
 	if p.killed {
 		return nil
 	}
@@ -148,12 +163,12 @@ func (p *process) kill() error {
 	return nil
 }
 
-// wait waits for the process to end by itself and well.
-func (p *process) wait() error {
+// Wait waits for the process to end by itself and well.
+func (p *Process) Wait() error {
 	select {
 	case <-p.done:
 	case <-p.ctx.Done():
-		return errInterrupted
+		return ErrInterrupted
 	}
 	if p.err != nil {
 		return p.ended()
