@@ -48,10 +48,10 @@ fuzz: ## run every fuzzer for FUZZTIME (30s) each
 	  done || exit 1; \
 	done
 
-bench: deps build ## the whole table of speeds against floor and peers, in Go benchmark format
+bench: deps build ## the whole table of speeds, recovery and memory against floor and peers, in Go benchmark format
 	$(BIN) bench $(BENCHFLAGS)
 
-bench-quick: deps build ## the same at 100k actors, within ten minutes
+bench-quick: deps build ## speeds at 100k actors only, within ten minutes
 	$(BIN) bench --quick $(BENCHFLAGS)
 
 notices: ## write the third-party notices anew from the modules of the build

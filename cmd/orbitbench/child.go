@@ -11,6 +11,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/engines/all"
+	"orbitbench/harness/bench"
 	"orbitbench/harness/cell"
 	"orbitbench/harness/plan"
 	"orbitbench/harness/runner"
@@ -25,6 +26,22 @@ func (a *app) cellCommand() *cobra.Command {
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if code := cell.Main(cmd.Context(), args, all.Lookup, a.stdin, a.stdout, a.stderr); code != 0 {
+				return &exit{code: code}
+			}
+			return nil
+		},
+	}
+}
+
+// benchChildCommand is the process of its own of a benchmark point.
+func (a *app) benchChildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    bench.ChildVerb,
+		Short:  "do one job of bench in a process of its own, as its child",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if code := bench.ChildMain(cmd.Context(), all.Lookup, a.stdin, a.stdout, a.stderr); code != 0 {
 				return &exit{code: code}
 			}
 			return nil

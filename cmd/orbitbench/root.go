@@ -129,6 +129,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.benchCommand(),
 		a.versionCommand(),
 		a.cellCommand(),
+		a.benchChildCommand(),
 		a.inspectCommand(),
 	)
 	return root

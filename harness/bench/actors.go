@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -36,22 +37,36 @@ type actors struct {
 // newActors makes n actors. Ids are random and decided by seed alone.
 func newActors(n int, seed uint64, now time.Time) *actors {
 	a := &actors{slots: make([]slot, n), now: now.UnixNano()}
-	rng := rand.New(rand.NewPCG(seed, uint64(n)))
 	for i := range a.slots {
-		key := a.slots[i].key[:0]
-		for len(key) < lease.UUIDBytes {
-			for word, b := rng.Uint64(), 0; b < 8; b++ {
-				key = append(key, byte(word>>(8*b)))
-			}
-		}
-		_ = append(key, actorType...)
+		putActorKey(&a.slots[i].key, seed, i)
 	}
 	return a
 }
 
+// putActorKey writes the key of actor i: an id that the seed decides and that
+// looks random, and the type.
+func putActorKey(key *[keyBytes]byte, seed uint64, i int) {
+	binary.LittleEndian.PutUint64(key[:], mix(seed+uint64(2*i)*golden))
+	binary.LittleEndian.PutUint64(key[8:], mix(seed+uint64(2*i+1)*golden))
+	copy(key[lease.UUIDBytes:], actorType)
+}
+
+// golden and mix are those of SplitMix64 (Steele, Lea, Flood 2014): the n-th
+// number of its sequence is mix(seed + n*golden), a bijection of 64 bits.
+const golden = 0x9e3779b97f4a7c15
+
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
 // record is the lease record that every actor is loaded with.
-func (a *actors) record() []byte {
-	l := lease.New(nodeName, a.now, leaseTime, make([]byte, recordBytes-lease.HeadBytes-len(nodeName)))
+func (a *actors) record() []byte { return leaseRecord(a.now) }
+
+// leaseRecord is a record of recordBytes, granted at a time.
+func leaseRecord(now int64) []byte {
+	l := lease.New(nodeName, now, leaseTime, make([]byte, recordBytes-lease.HeadBytes-len(nodeName)))
 	for i := range l.CustomData {
 		l.CustomData[i] = byte(i*37 + 11)
 	}

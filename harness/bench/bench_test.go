@@ -160,11 +160,12 @@ func TestRunPrintsRoundsAndJudges(t *testing.T) {
 	for _, want := range []string{
 		"BenchmarkFloor",
 		"BenchmarkIdeal/writers=1",
-		"BenchmarkMap/actors=2000",
-		"BenchmarkRenew/engine=fast/class=sync/writers=1/actors=2000",
-		"BenchmarkRenew/engine=pebble/class=sync/writers=1/actors=2000",
-		"BenchmarkRenew/engine=bbolt/class=sync/writers=1/actors=2000",
-		"BenchmarkRenew/engine=fast/class=process/writers=1/actors=2000",
+		"BenchmarkMap/actors=2k",
+		"BenchmarkRenew/engine=fast/class=sync/writers=1/actors=2k",
+		"BenchmarkRenew/engine=pebble/class=sync/writers=1/actors=2k",
+		"BenchmarkRenew/engine=bbolt/class=sync/writers=1/actors=2k",
+		"BenchmarkRenew/engine=fast/class=process/writers=1/actors=2k",
+		"BenchmarkRenew/engine=fast/class=process/writers=1/actors=2k/record=full",
 	} {
 		n := names[want] + strings.Count(progress.String(), ": "+want+" is left out") // a busy machine may stall
 		require.Equal(t, 2, n, "one line of %s a round, and names without -N", want)
@@ -174,7 +175,7 @@ func TestRunPrintsRoundsAndJudges(t *testing.T) {
 	table := progress.String()
 	require.Regexp(t, `P1 +Renew/engine=fast/\S+ +throughput / pebble +>= 1.7 .* reached`, table)
 	require.Contains(t, table, "path=generic")
-	require.NotContains(t, table, "engine=pebble/class=sync/writers=1/actors=2000  p50 / floor", "peers are not judged")
+	require.NotContains(t, table, "engine=pebble/class=sync/writers=1/actors=2k  p50 / floor", "peers are not judged")
 }
 
 func TestInterruptedRunKeepsWholeRounds(t *testing.T) {

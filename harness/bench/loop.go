@@ -12,6 +12,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"orbitbench/engines"
+	"orbitbench/harness/procstat"
 	"orbitbench/harness/record"
 )
 
@@ -37,6 +38,11 @@ type loop struct {
 	lead, slice time.Duration
 	// stats reads the counters of the engine before and after, or is nil.
 	stats func() engines.Stats
+	// device is what the engine writes to, if its writes are to be counted.
+	device *procstat.Device
+	// beside, if not nil, runs from the end of the run-in until it has seen that
+	// over is set; its error is the slice's.
+	beside func(over *atomic.Bool) error
 }
 
 // sample is what one point did in one round.
@@ -44,11 +50,25 @@ type sample struct {
 	ops       uint64  // completed within the slice
 	nsPerOp   float64 // wall time of the slice by operation completed, all workers together
 	p50, p99  float64 // ns, of one operation
+	p999      float64
 	flushes   float64 // waits for the device by operation
 	logBytes  float64 // bytes handed to the log by operation
 	bytes     float64 // allocated on the Go heap by operation
 	allocs    float64 // by operation
 	conflicts float64 // by operation attempted
+	device    deviceShare
+
+	steady      *sample // checkpointKind: the slice without checkpoints
+	checkpoints float64 // checkpointKind: completed
+	recovery    recovery
+	collector   collector
+	memory      memoryUse
+}
+
+// deviceShare is what the block device did.
+type deviceShare struct {
+	writes float64 // and flushes of its cache, by operation
+	why    string  // there is no figure, or "" if there is
 }
 
 // tally is what one worker saw.
@@ -95,9 +115,31 @@ func (l *loop) run(ctx context.Context) (sample, error) {
 	for range l.workers {
 		start <- begin
 	}
-	done.Wait()
+	besideErr := l.runBeside(&done, &stop)
 	after := l.readCounters()
-	return l.summarise(ctx, tallies, before, after)
+	s, err := l.summarise(ctx, tallies, before, after)
+	return s, errors.Join(err, besideErr)
+}
+
+// runBeside waits for the workers, and runs what there is to run beside them.
+func (l *loop) runBeside(workers *sync.WaitGroup, stop *atomic.Bool) error {
+	if l.beside == nil {
+		workers.Wait()
+		return nil
+	}
+	var over atomic.Bool
+	failed := make(chan error, 1)
+	go func() {
+		time.Sleep(l.lead)
+		err := l.beside(&over)
+		if err != nil {
+			stop.Store(true)
+		}
+		failed <- err
+	}()
+	workers.Wait()
+	over.Store(true)
+	return <-failed
 }
 
 // runTimed times every operation. The end of one is the start of the next, so
@@ -179,6 +221,9 @@ func (t *tally) record(d time.Duration) {
 type counters struct {
 	engine        engines.Stats
 	bytes, allocs uint64
+	device        procstat.DeviceWrites
+	written       uint64 // to the device by this process
+	deviceErr     error
 }
 
 func (l *loop) readCounters() counters {
@@ -188,6 +233,14 @@ func (l *loop) readCounters() counters {
 	if l.stats != nil {
 		c.engine = l.stats()
 	}
+	if l.device == nil {
+		return c
+	}
+	if c.device, c.deviceErr = l.device.Read(); c.deviceErr != nil {
+		return c
+	}
+	usage, err := procstat.Read()
+	c.written, c.deviceErr = usage.DeviceWriteBytes, err
 	return c
 }
 
@@ -220,12 +273,32 @@ func (l *loop) summarise(ctx context.Context, tallies []tally, before, after cou
 	each := max(l.opsPerStep, 1)
 	s.ops *= uint64(each)
 	s.nsPerOp = 1e9 / perSecond / float64(each)
-	s.p50, s.p99 = float64(all.ValueAtQuantile(50)), float64(all.ValueAtQuantile(99))
+	s.p50, s.p99, s.p999 = float64(all.ValueAtQuantile(50)), float64(all.ValueAtQuantile(99)), float64(all.ValueAtQuantile(99.9))
 	succeeded := float64(attempted-refused) * float64(each)
 	s.flushes = float64(after.engine.Flushes-before.engine.Flushes) / succeeded
 	s.logBytes = float64(after.engine.LogBytes-before.engine.LogBytes) / succeeded
 	s.bytes = float64(after.bytes-before.bytes) / succeeded
 	s.allocs = float64(after.allocs-before.allocs) / succeeded
 	s.conflicts = float64(refused) / float64(attempted)
+	s.device = shareOfDevice(before, after, succeeded)
 	return s, nil
+}
+
+// foreignWrites is the part of what a device wrote that others may have caused
+// before its count says nothing about this process.
+const foreignWrites = 0.1
+
+// shareOfDevice is what the device did for an operation. The counters are those
+// of the whole machine: where it was given more than this process wrote,
+// somebody else was at work and there is no figure.
+func shareOfDevice(before, after counters, operations float64) deviceShare {
+	if err := errors.Join(before.deviceErr, after.deviceErr); err != nil {
+		return deviceShare{why: err.Error()}
+	}
+	all, own := float64(after.device.Bytes-before.device.Bytes), float64(after.written-before.written)
+	if all > own*(1+foreignWrites) {
+		return deviceShare{why: fmt.Sprintf("others wrote %.0f%% of what the device was given", 100*(all-own)/all)}
+	}
+	requests := after.device.Writes - before.device.Writes + after.device.Flushes - before.device.Flushes
+	return deviceShare{writes: float64(requests) / operations}
 }

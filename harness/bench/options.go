@@ -24,8 +24,8 @@ type Options struct {
 	// Engines are names to choose from Drivers; nil means every engine that a
 	// target compares.
 	Engines []string
-	// Rows are the targets to judge, such as P1; nil means DefaultRows. They
-	// decide the points unless Classes or Writers is given.
+	// Rows are the targets to judge, such as P1; nil means DefaultRows, or
+	// QuickRows. They decide the points unless Classes or Writers is given.
 	Rows []string
 	// Classes and Writers, if either is given, replace the points of the targets
 	// by the grid of all classes, writers and actors (nil: sync; 1, 8, 64).
@@ -61,12 +61,6 @@ const (
 	quickSlice  = 300 * time.Millisecond
 )
 
-// The store sizes that the targets name.
-const (
-	smallStore = 100_000
-	largeStore = 1_000_000
-)
-
 // withDefaults returns o with every default filled in, or an ErrUsage.
 func (o Options) withDefaults() (Options, error) {
 	rounds, slice := DefaultRounds, DefaultSlice
@@ -92,6 +86,8 @@ func (o Options) withDefaults() (Options, error) {
 		if o.Writers == nil {
 			o.Writers = []int{1, 8, 64}
 		}
+	} else if o.Rows == nil && o.Quick {
+		o.Rows = QuickRows
 	} else if o.Rows == nil {
 		o.Rows = DefaultRows
 	}
@@ -122,7 +118,7 @@ func (o Options) validate() error {
 		}
 	}
 	for _, r := range o.Rows {
-		if !slices.ContainsFunc(targetRows, func(t targetRow) bool { return t.id == r }) {
+		if !slices.Contains(RowNames(), r) {
 			return fmt.Errorf("%w: unknown row %q, want one of %s", ErrUsage, r, strings.Join(RowNames(), ", "))
 		}
 	}

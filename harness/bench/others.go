@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -30,7 +31,7 @@ type others struct {
 
 // start begins a slice.
 func (o *others) start() {
-	o.begin, o.own = time.Now(), processorTime()
+	o.begin, o.own = time.Now(), familyTime()
 	o.busy, _ = machineTime()
 }
 
@@ -40,7 +41,7 @@ func (o *others) stop() {
 	if err != nil {
 		return
 	}
-	foreign := busy - o.busy - (processorTime() - o.own)
+	foreign := busy - o.busy - (familyTime() - o.own)
 	capacity := time.Since(o.begin) * time.Duration(runtime.NumCPU())
 	o.shares = append(o.shares, max(0, float64(foreign)/float64(capacity)))
 }
@@ -60,6 +61,15 @@ func (o *others) verdict() string {
 		text = "DOUBTFUL: " + text + "; run again on a quiet machine"
 	}
 	return text
+}
+
+// familyTime is what this process has used and the children that it has waited for.
+func familyTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &u); err != nil {
+		return processorTime() // cannot fail with these arguments
+	}
+	return processorTime() + time.Duration(u.Utime.Nano()+u.Stime.Nano())
 }
 
 // machineTime is what all processors together have worked, stolen time included.

@@ -18,8 +18,11 @@ import (
 func printHeader(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "goos: %s\ngoarch: %s\npkg: orbitbench/harness/bench\n%s"+
 		"Unit p50-ns better=lower\nUnit p99-ns better=lower\nUnit x-floor better=lower\n"+
-		"Unit x-ideal better=higher\nUnit x-pebble better=higher\n"+
-		"Unit flushes/op better=lower\nUnit log-B/op better=lower\nUnit conflicts/op better=lower\n",
+		"Unit x-ideal better=higher\nUnit x-pebble better=higher\nUnit x-lmdb better=higher\n"+
+		"Unit flushes/op better=lower\nUnit device-writes/flush better=lower\nUnit log-B/op better=lower\nUnit conflicts/op better=lower\n"+
+		"Unit x-steady better=higher\nUnit x-steady-p99 better=lower\nUnit x-steady-p99.9 better=lower\n"+
+		"Unit open-ns better=lower\nUnit ready-ns better=lower\nUnit x-pebble-open better=lower\nUnit x-checksum better=lower\nUnit Mreplayed/s better=higher\n"+
+		"Unit gc-cpu-pct better=lower\nUnit gc-pause-ns better=lower\nUnit anon-B/lease better=lower\nUnit mapped-B/lease better=lower\n",
 		runtime.GOOS, runtime.GOARCH, cpuLine())
 	return err
 }
@@ -41,47 +44,99 @@ func cpuLine() string {
 
 // printRound writes one line for every point of a complete round, except those
 // that stood still.
-func printRound(w io.Writer, p *plan, r round) error {
+func printRound(w io.Writer, s *sectionDone, r round) error {
 	var errs []error
-	for _, pt := range p.points {
+	for _, pt := range s.points {
 		if _, ok := r[pt]; !ok {
 			continue
 		}
-		_, err := fmt.Fprintln(w, benchLine(pt, r, p.zipf))
+		_, err := fmt.Fprintln(w, benchLine(pt, r, s.zipf))
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// line is a line of Go's benchmark format in the making.
+type line struct {
+	strings.Builder
+	r round
+	p point
+}
+
+func (l *line) add(v float64, unit string) { fmt.Fprintf(l, "\t%s %s", figure(v), unit) }
+
+// ratio adds what can be had of a ratio.
+func (l *line) ratio(of func(round, point) (float64, error), unit string) {
+	if v, err := of(l.r, l.p); err == nil {
+		l.add(v, unit)
+	}
 }
 
 // benchLine is the line of one point: name, operations, and figures with units.
 // races adds the share of renewals that lost to another writer.
 func benchLine(p point, r round, races bool) string {
 	s := r[p]
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\t%d\t%s ns/op", p.name(), s.ops, figure(s.nsPerOp))
-	if p.kind == harnessKind {
-		fmt.Fprintf(&b, "\t%s allocs/op", figure(s.allocs))
-		return b.String()
+	l := &line{r: r, p: p}
+	fmt.Fprintf(l, "%s\t%d", p.name(), s.ops)
+	if p.kind == memoryKind {
+		l.add(s.memory.Anonymous/float64(p.actors), "anon-B/lease")
+		l.add(s.memory.Mapped/float64(p.actors), "mapped-B/lease")
+		return l.String()
 	}
-	fmt.Fprintf(&b, "\t%s p50-ns\t%s p99-ns", figure(s.p50), figure(s.p99))
-	ratio := func(unit string, of func(round, point) (float64, error)) {
-		if v, err := of(r, p); err == nil {
-			fmt.Fprintf(&b, "\t%s %s", figure(v), unit)
+	l.add(s.nsPerOp, "ns/op")
+	switch p.kind {
+	case harnessKind:
+		l.add(s.allocs, "allocs/op")
+	case recoverKind:
+		l.add(s.recovery.OpenNs, "open-ns")
+		l.add(s.recovery.ReadyNs, "ready-ns")
+		l.add(s.recovery.Replayed, "replayed")
+		l.ratio(recoveryOver("pebble"), "x-pebble-open")
+		l.ratio(firstOverChecksum, "x-checksum")
+		if p.state == afterDeltas {
+			l.ratio(replayRate, "Mreplayed/s")
 		}
+	case checksumKind:
+	case collectorKind:
+		l.add(100*s.collector.Share, "gc-cpu-pct")
+		l.add(s.collector.PauseNs, "gc-pause-ns")
+		l.add(s.collector.Cycles, "gc-cycles")
+	default:
+		l.loop(s, races)
 	}
-	if p.kind == renewKind {
+	return l.String()
+}
+
+// loop adds the figures of a closed loop.
+func (l *line) loop(s sample, races bool) {
+	p := l.p
+	l.add(s.p50, "p50-ns")
+	l.add(s.p99, "p99-ns")
+	switch p.kind {
+	case checkpointKind:
+		l.add(s.p999, "p99.9-ns")
+		l.ratio(checkpointThroughput, "x-steady")
+		l.ratio(checkpointP99, "x-steady-p99")
+		l.ratio(checkpointP999, "x-steady-p99.9")
+		l.add(s.checkpoints, "checkpoints")
+	case getKind:
+		l.ratio(speedOver("pebble"), "x-pebble")
+		l.ratio(speedOver("lmdb"), "x-lmdb")
+	case renewKind:
 		if p.dur.Class == engines.Sync {
-			ratio("x-floor", p50OverFloor)
-			ratio("x-ideal", shareOfIdeal)
+			l.ratio(p50OverFloor, "x-floor")
+			l.ratio(shareOfIdeal, "x-ideal")
 		}
-		ratio("x-pebble", speedOver("pebble"))
-		fmt.Fprintf(&b, "\t%s flushes/op\t%s log-B/op", figure(s.flushes), figure(s.logBytes))
+		l.ratio(speedOver("pebble"), "x-pebble")
+		l.add(s.flushes, "flushes/op")
+		l.ratio(deviceWritesByFlush, "device-writes/flush")
+		l.add(s.logBytes, "log-B/op")
 		if races {
-			fmt.Fprintf(&b, "\t%s conflicts/op", figure(s.conflicts))
+			l.add(s.conflicts, "conflicts/op")
 		}
 	}
-	fmt.Fprintf(&b, "\t%s B/op\t%s allocs/op", figure(s.bytes), figure(s.allocs))
-	return b.String()
+	l.add(s.bytes, "B/op")
+	l.add(s.allocs, "allocs/op")
 }
 
 // figure writes v with four digits, without an exponent for any value that occurs.

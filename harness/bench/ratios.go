@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"strings"
 )
 
@@ -33,14 +34,20 @@ func shareOfIdeal(r round, p point) (float64, error) {
 	return ideal.nsPerOp / r[p].nsPerOp, nil
 }
 
-// peer returns the sample of another engine at the same point.
+// peer returns the sample of another engine at the same point. A read does not
+// depend on the class, which may differ there.
 func (r round) peer(p point, name string) (sample, error) {
 	p.engine = name
-	s, ok := r[p]
-	if !ok {
-		return s, missing(name)
+	if s, ok := r[p]; ok {
+		return s, nil
 	}
-	return s, nil
+	for q, s := range r {
+		p.dur = q.dur
+		if p.kind == getKind && q == p {
+			return s, nil
+		}
+	}
+	return sample{}, missing(name)
 }
 
 // speedOver is the throughput over another engine's.
@@ -88,6 +95,19 @@ func flushesTimesWriters(r round, p point) (float64, error) {
 	return r[p].flushes * float64(p.workers), nil
 }
 
+// deviceWritesByFlush is what the block device was given for each wait of the
+// engine for it: writes and, where the device has them, requests to flush its cache.
+func deviceWritesByFlush(r round, p point) (float64, error) {
+	s := r[p]
+	if s.device.why != "" {
+		return 0, fmt.Errorf("%s", s.device.why)
+	}
+	if s.flushes == 0 {
+		return 0, fmt.Errorf("the engine counted no flush")
+	}
+	return s.device.writes / s.flushes, nil
+}
+
 func allocations(r round, p point) (float64, error) { return r[p].allocs, nil }
 
 // timeOverMap is the time of an operation in its thread over that of a renewal
@@ -113,4 +133,82 @@ func speedOfTwo(r round, p point) (float64, error) {
 		return 0, missing("one thread")
 	}
 	return s.nsPerOp / r[p].nsPerOp, nil
+}
+
+// The three of a checkpoint compare the slice in which checkpoints ran with the
+// one in which none did.
+
+func checkpointThroughput(r round, p point) (float64, error) {
+	return r[p].steady.nsPerOp / r[p].nsPerOp, nil
+}
+
+func checkpointP99(r round, p point) (float64, error) { return r[p].p99 / r[p].steady.p99, nil }
+
+func checkpointP999(r round, p point) (float64, error) { return r[p].p999 / r[p].steady.p999, nil }
+
+// recoveryOverMap is the time to the first read by lease over that of a renewal
+// in the sharded map.
+func recoveryOverMap(r round, p point) (float64, error) {
+	m, ok := r[mapPoint(p.actors)]
+	if !ok {
+		return 0, missing("the sharded map")
+	}
+	return r[p].recovery.FirstNs / float64(p.actors) / m.nsPerOp, nil
+}
+
+func recoveryOver(name string) func(round, point) (float64, error) {
+	return func(r round, p point) (float64, error) {
+		other, err := r.peer(p, name)
+		if err != nil {
+			return 0, err
+		}
+		return r[p].recovery.FirstNs / other.recovery.FirstNs, nil
+	}
+}
+
+// checksum is the time that reading and checksumming the same files took.
+func (r round) checksum(p point) (float64, error) {
+	s, ok := r[point{kind: checksumKind, engine: p.engine, dur: p.dur, actors: p.actors, cache: p.cache}]
+	if !ok {
+		return 0, missing("reading and checksumming the files")
+	}
+	return s.nsPerOp, nil
+}
+
+func firstOverChecksum(r round, p point) (float64, error) {
+	floor, err := r.checksum(p)
+	return r[p].recovery.FirstNs / floor, err
+}
+
+func readyOverChecksum(r round, p point) (float64, error) {
+	floor, err := r.checksum(p)
+	return r[p].recovery.ReadyNs / floor, err
+}
+
+func firstReadMs(r round, p point) (float64, error) { return r[p].recovery.FirstNs / 1e6, nil }
+
+// replayRate is how many million renewals a second opening takes in beyond what
+// the same leases take to open without any.
+func replayRate(r round, p point) (float64, error) {
+	q := p
+	q.state = atSnapshot
+	without, ok := r[q]
+	if !ok {
+		return 0, missing("the same store without renewals in its log")
+	}
+	replayed := r[p].recovery.Replayed - without.recovery.Replayed
+	took := r[p].recovery.ReadyNs - without.recovery.ReadyNs
+	if replayed <= 0 || took <= 0 {
+		return 0, fmt.Errorf("opening with %.0f more log records took %.0f ns more", replayed, took)
+	}
+	return replayed / took * 1e3, nil
+}
+
+func collectorPercent(r round, p point) (float64, error) { return 100 * r[p].collector.Share, nil }
+
+func collectorPause(r round, p point) (float64, error) { return r[p].collector.PauseNs / 1e3, nil }
+
+// memoryByMillion is in MB by million leases.
+func memoryByMillion(r round, p point) (float64, error) {
+	return r[p].memory.Anonymous / float64(p.actors), nil
 }

@@ -13,7 +13,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/harness/cell"
 	"orbitbench/harness/floor"
-	"orbitbench/harness/result"
+	"orbitbench/harness/procstat"
 )
 
 // Run measures and judges as o says. Benchmark lines go to o.Stdout as each
@@ -27,7 +27,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	plan := makePlan(o)
-	if len(plan.points) == 0 {
+	if plan.empty() {
 		return fmt.Errorf("%w: nothing to measure with these engines: %v", ErrUsage, plan.notes)
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(Procs))
@@ -37,17 +37,12 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if err := b.prepare(ctx); err != nil {
-		return err
-	}
+	b.progress("%s", plan.estimate(o))
 	if err := printHeader(o.Stdout); err != nil {
 		return err
 	}
-	runErr := b.rounds(ctx)
-	if runErr != nil && len(b.done) > 0 {
-		b.progress("stopped after %d of %d rounds: %v", len(b.done), o.Rounds, runErr)
-	}
-	return errors.Join(runErr, printTables(o.Stderr, b.o, plan, b.done, &b.others))
+	runErr := b.sections(ctx)
+	return errors.Join(runErr, printTables(o.Stderr, b.o, b.done, &b.others))
 }
 
 // bench is a run under way.
@@ -58,8 +53,17 @@ type bench struct {
 	maps        map[int]*mapRenewer // by actors; the chooser is set for each slice
 	floor       *floor.Writer
 	rig         *cell.Rig // of the harness' own points
+	device      *procstat.Device
+	apart       *apart
 	others      others
-	done        []round
+	done        []sectionDone
+}
+
+// sectionDone is what a section has given.
+type sectionDone struct {
+	section
+	zipf bool
+	done []round
 }
 
 // competitorID is what decides that two points share an open engine.
@@ -75,118 +79,91 @@ func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(b.o.Stderr, format+"\n", args...) // progress that cannot be shown is no reason to stop
 }
 
-// prepare opens, loads and warms whatever the points need, in their order.
-func (b *bench) prepare(ctx context.Context) error {
-	b.competitors = map[competitorID]*competitor{}
-	b.maps = map[int]*mapRenewer{}
+// sections runs one section after the other. What went wrong with one engine in
+// a process of its own is reported at the end.
+func (b *bench) sections(ctx context.Context) error {
 	for _, n := range b.plan.notes {
 		b.progress("left out: %s", n)
 	}
-	for _, p := range b.plan.points {
-		var err error
-		switch p.kind {
-		case floorKind, idealKind:
-			err = b.openFloor()
-		case mapKind:
-			b.openMap(p.actors)
-		case renewKind, getKind:
-			err = b.openCompetitor(ctx, p.competitor())
-		case harnessKind:
-			err = b.openRig(ctx)
+	var failures []error
+	for i := range b.plan.sections {
+		if len(b.plan.sections[i].points) == 0 {
+			continue
 		}
+		if err := b.prepare(ctx, i); err != nil {
+			return err
+		}
+		done := sectionDone{section: b.plan.sections[i], zipf: b.plan.zipf}
+		failed, err := b.rounds(ctx, &done)
+		failures = append(failures, failed...)
+		b.done = append(b.done, done)
 		if err != nil {
+			if len(done.done) > 0 {
+				b.progress("stopped after %d of %d rounds of %s: %v", len(done.done), done.rounds, done.title, err)
+			}
+			return errors.Join(append(failures, err)...)
+		}
+		if err := b.closeSection(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
-func (b *bench) openFloor() (err error) {
-	if b.floor == nil {
-		b.floor, err = floor.Open(floor.Options{Dir: b.o.DataDir, Kind: result.FloorOverwrite})
-	}
-	return err
-}
-
-func (b *bench) openMap(n int) {
-	if b.maps[n] == nil {
-		a := newActors(n, b.o.Seed, time.Now())
-		b.maps[n] = &mapRenewer{m: newShardMap(a), actors: a, now: a.now}
-	}
-}
-
-func (b *bench) openCompetitor(ctx context.Context, id competitorID) error {
-	if b.competitors[id] != nil {
-		return nil
-	}
-	i := slices.IndexFunc(b.o.Drivers, func(d engines.Driver) bool { return d.Info().Name == id.engine })
-	c, err := openCompetitor(ctx, b.o, b.o.Drivers[i], id.dur, id.actors)
-	if err != nil {
-		return err
-	}
-	b.competitors[id] = c
-	seen, err := c.warm(ctx)
-	if err != nil {
-		return err
-	}
-	b.progress("warmed %-14s class=%s actors=%d path=%s: %s", c.name, c.dur, id.actors, c.path(), seen)
-	return nil
-}
-
-// close closes what prepare opened and removes the data.
-func (b *bench) close() error {
-	var errs []error
-	for _, c := range b.competitors {
-		if err := c.close(); err != nil {
-			errs = append(errs, fmt.Errorf("closing %s: %w", c.name, err))
-		}
-	}
-	if b.floor != nil {
-		errs = append(errs, b.floor.Close())
-	}
-	if b.rig != nil {
-		errs = append(errs, b.rig.Close())
-	}
-	return errors.Join(append(errs, os.RemoveAll(b.o.DataDir))...)
-}
-
-// rounds runs every round, each in an order of its own.
-func (b *bench) rounds(ctx context.Context) error {
+// rounds runs every round of a section, each in an order of its own, and
+// returns what failed without ending the run.
+func (b *bench) rounds(ctx context.Context, s *sectionDone) (failures []error, err error) {
 	begin := time.Now()
-	order := slices.Clone(b.plan.points)
-	for n := range b.o.Rounds {
+	order := slices.Clone(s.points)
+	failed := map[point]bool{}
+	for n := range s.rounds {
 		rng := rand.New(rand.NewPCG(b.o.Seed, uint64(n)))
 		rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		r := round{}
 		for _, p := range order {
-			if !settle(ctx) && ctx.Err() == nil {
-				b.progress("round %d: background work did not end within %v before %s", n+1, settleLimit, p.name())
-			}
-			b.others.start()
-			s, err := b.measure(ctx, p, n)
-			b.others.stop()
-			if errors.Is(err, errStalled) {
-				b.progress("round %d: %s is left out: %v", n+1, p.name(), err)
+			if failed[p] {
 				continue
 			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", p.name(), err)
+			sample, err := b.turn(ctx, p, n)
+			var engine *engineError
+			switch {
+			case errors.Is(err, errStalled):
+				b.progress("round %d: %s is left out: %v", n+1, p.name(), err)
+			case errors.As(err, &engine) && ctx.Err() == nil:
+				failed[p] = true
+				b.progress("left out: %s: %v", p.name(), err)
+				if !engine.unsupported {
+					failures = append(failures, fmt.Errorf("%s: %w", p.name(), err))
+				}
+			case err != nil:
+				return failures, fmt.Errorf("%s: %w", p.name(), err)
+			default:
+				r[p] = sample
 			}
-			r[p] = s
 		}
-		if err := printRound(b.o.Stdout, b.plan, r); err != nil {
-			return err
+		if err := printRound(b.o.Stdout, s, r); err != nil {
+			return failures, err
 		}
-		b.done = append(b.done, r)
-		b.progress("round %d of %d done after %.0f s", n+1, b.o.Rounds, time.Since(begin).Seconds())
+		s.done = append(s.done, r)
+		b.progress("round %d of %d of %s done after %.0f s", n+1, s.rounds, s.title, time.Since(begin).Seconds())
 	}
-	return nil
+	return failures, nil
 }
 
-// measure gives p its slice.
-func (b *bench) measure(ctx context.Context, p point, round int) (sample, error) {
-	if p.kind == harnessKind {
+// turn gives p its turn in a round, once the turn before it has come to rest.
+func (b *bench) turn(ctx context.Context, p point, round int) (sample, error) {
+	if !settle(ctx) && ctx.Err() == nil {
+		b.progress("round %d: background work did not end within %v before %s", round+1, settleLimit, p.name())
+	}
+	b.others.start()
+	defer b.others.stop()
+	switch {
+	case p.kind == harnessKind:
 		return b.measureHarness(ctx, p)
+	case p.kind == checkpointKind:
+		return b.measureCheckpoint(ctx, p, round)
+	case p.kind.apart():
+		return b.apart.measure(ctx, p, b.o.Slice)
 	}
 	return b.loop(ctx, p, round).run(ctx)
 }
@@ -203,18 +180,24 @@ func (b *bench) loop(ctx context.Context, p point, round int) *loop {
 		w := *b.maps[p.actors]
 		w.choose = b.mapChooser(p.actors, round)
 		l.workers, l.sampled = []worker{&w}, true
-	case renewKind, getKind:
+	case renewKind, getKind, checkpointKind:
 		c := b.competitors[p.competitor()]
 		l.stats = c.engine.Stats
+		if p.kind == renewKind && p.dur.Class == engines.Sync {
+			l.device = b.device
+		}
 		// Under sync and interval a clock reading is nothing beside a wait for the
 		// device; elsewhere it is a good part of an operation.
 		l.sampled = p.kind == getKind || p.dur.Class != engines.Sync
 		for i := range p.workers {
-			w := c.renewer(ctx, i, round)
-			if p.kind == getKind {
-				w = c.getter(ctx, i, round)
+			switch {
+			case p.kind == getKind:
+				l.workers = append(l.workers, c.getter(ctx, i, round))
+			case p.full:
+				l.workers = append(l.workers, c.fullRenewer(ctx, i, round))
+			default:
+				l.workers = append(l.workers, c.renewer(ctx, i, round))
 			}
-			l.workers = append(l.workers, w)
 		}
 	}
 	return l

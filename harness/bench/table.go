@@ -12,78 +12,130 @@ import (
 
 // printTables writes the medians of every point, the judgement of every target
 // and what is to be said about the machine. Without a complete round it writes nothing.
-func printTables(w io.Writer, o Options, p *plan, rounds []round, machine *others) error {
-	if len(rounds) == 0 {
+func printTables(w io.Writer, o Options, sections []sectionDone, machine *others) error {
+	var all []judgement
+	rounds := 0
+	for _, s := range sections {
+		if len(s.done) == 0 {
+			continue
+		}
+		if err := printFigures(w, s); err != nil {
+			return err
+		}
+		all = append(all, judge(o, s.done)...)
+		rounds = max(rounds, len(s.done))
+	}
+	if rounds == 0 {
 		return nil
 	}
-	if err := printFigures(w, p, rounds); err != nil {
+	sortByRow(all)
+	if err := printTargets(w, all, machine.doubtful()); err != nil {
 		return err
 	}
-	if err := printTargets(w, judge(o, rounds), len(rounds), machine.doubtful()); err != nil {
-		return err
+	if !o.grid() {
+		fmt.Fprintf(w, "\n%s\n", notMeasured)
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", machine.verdict())
 	return err
 }
 
-func printFigures(w io.Writer, p *plan, rounds []round) error {
-	fmt.Fprintf(w, "\nMedians of %d rounds; ratios were taken within a round\n", len(rounds))
+// column is one figure of the table of medians.
+type column struct {
+	title string
+	has   func(p point) bool // nil: every point
+	of    func(r round, p point) (float64, error)
+}
+
+func get(f func(sample) float64) func(round, point) (float64, error) {
+	return func(r round, p point) (float64, error) { return f(r[p]), nil }
+}
+
+func ofKind(kinds ...kind) func(point) bool {
+	return func(p point) bool { return slices.Contains(kinds, p.kind) }
+}
+
+func syncRenewal(p point) bool { return p.kind == renewKind && p.dur.Class == engines.Sync }
+
+// besideColumns are those of engines side by side, apartColumns those of
+// processes of their own.
+var (
+	besideColumns = []column{
+		{"ns/op", nil, get(func(s sample) float64 { return s.nsPerOp })},
+		{"p50 ns", func(p point) bool { return p.kind != harnessKind }, get(func(s sample) float64 { return s.p50 })},
+		{"p99 ns", func(p point) bool { return p.kind != harnessKind }, get(func(s sample) float64 { return s.p99 })},
+		{"x-floor", syncRenewal, p50OverFloor},
+		{"x-ideal", syncRenewal, shareOfIdeal},
+		{"x-pebble", ofKind(renewKind), speedOver("pebble")},
+		{"x-steady", ofKind(checkpointKind), checkpointThroughput},
+		{"flushes/op", ofKind(renewKind), get(func(s sample) float64 { return s.flushes })},
+		{"device/flush", syncRenewal, deviceWritesByFlush},
+		{"log B/op", ofKind(renewKind), get(func(s sample) float64 { return s.logBytes })},
+		{"allocs/op", nil, get(func(s sample) float64 { return s.allocs })},
+	}
+	apartColumns = []column{
+		{"first ms", ofKind(recoverKind), firstReadMs},
+		{"open ms", ofKind(recoverKind), get(func(s sample) float64 { return s.recovery.OpenNs / 1e6 })},
+		{"ready ms", ofKind(recoverKind), get(func(s sample) float64 { return s.recovery.ReadyNs / 1e6 })},
+		{"replayed", ofKind(recoverKind), get(func(s sample) float64 { return s.recovery.Replayed })},
+		{"checksum ms", ofKind(checksumKind), get(func(s sample) float64 { return s.nsPerOp / 1e6 })},
+		{"gc cpu %", ofKind(collectorKind), collectorPercent},
+		{"gc pause us", ofKind(collectorKind), collectorPause},
+		{"renew ns", ofKind(collectorKind, mapKind), get(func(s sample) float64 { return s.nsPerOp })},
+		{"anon MB/M", ofKind(memoryKind), memoryByMillion},
+		{"mapped MB/M", ofKind(memoryKind), func(r round, p point) (float64, error) { return r[p].memory.Mapped / float64(p.actors), nil }},
+	}
+)
+
+func printFigures(w io.Writer, s sectionDone) error {
+	columns := besideColumns
+	if slices.ContainsFunc(s.points, func(p point) bool { return p.kind.apart() }) {
+		columns = apartColumns
+	}
+	fmt.Fprintf(w, "\nMedians of %d rounds of %s; ratios were taken within a round\n", len(s.done), s.title)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tns/op\tp50 ns\tp99 ns\tx-floor\tx-ideal\tx-pebble\tflushes/op\tlog B/op\tallocs/op\t")
-	for _, pt := range p.points {
+	fmt.Fprint(t, "\t")
+	for _, c := range columns {
+		fmt.Fprintf(t, "%s\t", c.title)
+	}
+	fmt.Fprintln(t)
+	for _, pt := range s.points {
 		fmt.Fprintf(t, "%s\t", strings.TrimPrefix(pt.name(), "Benchmark"))
-		column := func(of func(round, point) (float64, error)) {
-			values := make([]float64, 0, len(rounds))
-			for _, r := range rounds {
-				if _, ok := r[pt]; !ok {
-					continue
-				}
-				if v, err := of(r, pt); err == nil {
-					values = append(values, v)
-				}
-			}
-			if len(values) == 0 {
-				fmt.Fprint(t, "-\t")
-				return
-			}
-			fmt.Fprintf(t, "%s\t", figure(median(values)))
+		for _, c := range columns {
+			fmt.Fprintf(t, "%s\t", c.median(s.done, pt))
 		}
-		get := func(f func(sample) float64) func(round, point) (float64, error) {
-			return func(r round, p point) (float64, error) { return f(r[p]), nil }
-		}
-		only := func(when bool, of func(round, point) (float64, error)) func(round, point) (float64, error) {
-			return func(r round, p point) (float64, error) {
-				if !when {
-					return 0, missing("such a figure")
-				}
-				return of(r, p)
-			}
-		}
-		column(get(func(s sample) float64 { return s.nsPerOp }))
-		timed := pt.kind != harnessKind
-		column(only(timed, get(func(s sample) float64 { return s.p50 })))
-		column(only(timed, get(func(s sample) float64 { return s.p99 })))
-		renew := pt.kind == renewKind
-		sync := renew && pt.dur.Class == engines.Sync
-		column(only(sync, p50OverFloor))
-		column(only(sync, shareOfIdeal))
-		column(only(renew, speedOver("pebble")))
-		column(only(renew, get(func(s sample) float64 { return s.flushes })))
-		column(only(renew, get(func(s sample) float64 { return s.logBytes })))
-		column(get(func(s sample) float64 { return s.allocs }))
 		fmt.Fprintln(t)
 	}
 	return t.Flush()
 }
 
+// median is the column's text for a point.
+func (c column) median(rounds []round, p point) string {
+	if c.has != nil && !c.has(p) {
+		return "-"
+	}
+	values := make([]float64, 0, len(rounds))
+	for _, r := range rounds {
+		if _, ok := r[p]; !ok {
+			continue
+		}
+		if v, err := c.of(r, p); err == nil {
+			values = append(values, v)
+		}
+	}
+	if len(values) == 0 {
+		return "-"
+	}
+	return figure(median(values))
+}
+
 // printTargets writes the judgements. A machine that others used makes each of
 // them doubtful, and each says so: a row is often quoted without the rest.
-func printTargets(w io.Writer, all []judgement, rounds int, doubtful bool) error {
+func printTargets(w io.Writer, all []judgement, doubtful bool) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "\nNo target applies to what was measured")
 		return err
 	}
-	fmt.Fprintf(w, "\nTargets, judged by the median of %d rounds\n", rounds)
+	fmt.Fprintln(w, "\nTargets, judged by the median of the rounds")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "row\tpoint\tmeasure\ttarget\tmedian\tmin..max\tverdict")
 	for _, j := range all {
@@ -104,7 +156,7 @@ func printTargets(w io.Writer, all []judgement, rounds int, doubtful bool) error
 			verdict += ", doubtful"
 		}
 		if j.missing != "" {
-			verdict += fmt.Sprintf(" (in %d rounds of %d: %s)", len(j.values), rounds, j.missing)
+			verdict += fmt.Sprintf(" (in %d rounds of %d: %s)", len(j.values), j.rounds, j.missing)
 		}
 		fmt.Fprintf(t, "%s\t%s..%s\t%s\n", figure(j.median()), figure(slices.Min(j.values)), figure(slices.Max(j.values)), verdict)
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -9,8 +10,16 @@ import (
 	"orbitbench/engines"
 )
 
-// DefaultRows are the targets judged where none are named.
-var DefaultRows = []string{"P1", "P2", "P3", "P5", "P6", "P16"}
+// DefaultRows are the targets judged where none are named, QuickRows those of a
+// quick run. P15 is an open loop and P17 compares with other programs; neither
+// is measured here.
+var (
+	DefaultRows = []string{"P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "P13", "P14", "P16", "P18"}
+	QuickRows   = []string{"P1", "P2", "P3", "P5", "P6", "P7", "P8", "P9", "P16"}
+)
+
+// notMeasured is said at the end of the table.
+const notMeasured = "P15 (open loop) and P17 (the same engine through its authors' own benchmark) are not measured by this program"
 
 // RowNames returns the targets that there are.
 func RowNames() []string {
@@ -18,18 +27,7 @@ func RowNames() []string {
 	for i, r := range targetRows {
 		names[i] = r.id
 	}
-	return names
-}
-
-// targetRow is one target: the points that it needs and what is asked of them.
-type targetRow struct {
-	id       string
-	kind     kind
-	dur      engines.Durability
-	workers  []int
-	sizes    []int
-	compares func(engines.Info) bool // the engines that take part
-	criteria []criterion
+	return slices.Compact(names)
 }
 
 // criterion is one demand on a point of an engine that is judged (or of the harness).
@@ -45,119 +43,14 @@ type criterion struct {
 	applies func(p point) bool
 }
 
-func fixed(bound float64) func(point, sample) float64 {
-	return func(point, sample) float64 { return bound }
-}
-
-func named(names ...string) func(engines.Info) bool {
-	return func(i engines.Info) bool { return judged(i) || slices.Contains(names, i.Name) }
-}
-
-// Nanoseconds in a target hold on the machine where it was set; the gate is the
-// ratio to the sharded map, which took this long there.
-var mapNs = map[int]float64{smallStore: 158, largeStore: 451}
-
-var targetRows = []targetRow{
-	{id: "P1", kind: renewKind, dur: defaultSync, workers: []int{1}, sizes: []int{smallStore}, compares: named("pebble", "bbolt"),
-		criteria: []criterion{
-			{text: "p50 / floor p50", atMost: true, target: fixed(1.05), value: p50OverFloor},
-			{text: "p99 / floor p99", atMost: true, target: fixed(1.15), value: p99OverFloor},
-			{text: "throughput / pebble", target: fixed(1.7), value: speedOver("pebble")},
-			{text: "throughput / bbolt", target: fixed(2.8), value: speedOver("bbolt")},
-		}},
-	{id: "P2", kind: renewKind, dur: defaultSync, workers: []int{8}, sizes: []int{smallStore},
-		compares: func(i engines.Info) bool { return named("pebble", "rocksdb")(i) || batching(i) },
-		criteria: []criterion{
-			{text: "throughput / ideal", target: fixed(0.85), value: shareOfIdeal},
-			{text: "p50 / floor p50", atMost: true, target: fixed(1.3), value: p50OverFloor},
-			{text: "throughput / pebble", target: fixed(2.5), value: speedOver("pebble")},
-			{text: "throughput / best batching peer", target: fixed(1.5), value: speedOverBestPeer},
-		}},
-	{id: "P3", kind: renewKind, dur: defaultSync, workers: []int{64}, sizes: []int{smallStore}, compares: named("pebble", "rocksdb"),
-		criteria: []criterion{
-			{text: "throughput / ideal", target: fixed(0.65), value: shareOfIdeal},
-			{text: "throughput / pebble", target: fixed(3.5), value: speedOver("pebble")},
-			{text: "throughput / rocksdb", target: fixed(10), value: speedOver("rocksdb")},
-			{text: "p99 / pebble p99", atMost: true, target: fixed(0.3), value: p99Over("pebble")},
-		}},
-	{id: "P4", kind: renewKind, dur: defaultSync, workers: []int{256}, sizes: []int{smallStore}, compares: named("pebble"),
-		criteria: []criterion{
-			{text: "throughput / pebble", target: fixed(4.5), value: speedOver("pebble")},
-		}},
-	{id: "P5", kind: renewKind, dur: defaultSync, workers: []int{1, 8, 64}, sizes: []int{smallStore}, compares: judged,
-		criteria: []criterion{
-			{text: "flushes by commit, times writers", atMost: true, target: fixed(1.1), value: flushesTimesWriters},
-		}},
-	{id: "P6", kind: renewKind, dur: onProcess, workers: []int{1}, sizes: []int{smallStore, largeStore}, compares: judged,
-		criteria: []criterion{
-			{text: "time / sharded map", atMost: true, target: renewalBound, value: timeOverMap},
-			{text: "allocations by renewal", atMost: true, target: fixed(0.005), value: allocations},
-		}},
-	{id: "P9", kind: getKind, dur: onProcess, workers: []int{1, 2}, sizes: []int{smallStore, largeStore}, compares: judged,
-		criteria: []criterion{
-			{text: "time / sharded map", atMost: true, target: readBound, value: timeOverMap, applies: oneWorker},
-			{text: "two threads / one", target: fixed(1.6), value: speedOfTwo, applies: twoWorkers},
-			{text: "allocations by read", atMost: true, target: fixed(0.005), value: allocations},
-		}},
-	{id: "P16", kind: harnessKind, workers: []int{1, 2}, sizes: []int{smallStore},
-		criteria: []criterion{
-			{text: "time by operation and thread / sharded map", atMost: true, target: harnessBound, value: timeOverMap},
-			{text: "allocations by operation", atMost: true, target: fixed(0.005), value: allocations},
-			{text: "two threads / one", target: fixed(1.9), value: speedOfTwo,
-				applies: func(p point) bool { return p.workers == 2 && !p.sampled }},
-		}},
-}
-
-func oneWorker(p point) bool  { return p.workers == 1 }
-func twoWorkers(p point) bool { return p.workers == 2 }
-
-// stores returns the store sizes at which the row is measured.
-func (row targetRow) stores(o Options) []int {
-	switch {
-	case row.kind == harnessKind:
-		return row.sizes
-	case o.Actors != nil:
-		return o.Actors
-	case o.Quick:
-		return row.sizes[:1]
-	}
-	return row.sizes
-}
-
-// renewalBound is the bound of P6: a log record shorter than the lease is a delta.
-func renewalBound(p point, s sample) float64 {
-	bounds := map[int]float64{smallStore: 300, largeStore: 450}
-	if s.logBytes < recordBytes {
-		bounds = map[int]float64{smallStore: 200, largeStore: 380}
-	}
-	if bounds[p.actors] == 0 {
-		return 0
-	}
-	return bounds[p.actors] / mapNs[p.actors]
-}
-
-func readBound(p point, _ sample) float64 {
-	bounds := map[int]float64{smallStore: 110, largeStore: 330}
-	if bounds[p.actors] == 0 {
-		return 0
-	}
-	return bounds[p.actors] / mapNs[p.actors]
-}
-
-func harnessBound(p point, _ sample) float64 {
-	if p.sampled {
-		return 10 / mapNs[smallStore]
-	}
-	return 36 / mapNs[smallStore]
-}
-
 // judgement is one criterion at one point over the rounds.
 type judgement struct {
 	row, subject, text string
 	atMost             bool
 	target             float64
 	values             []float64 // one a round that has what it takes
-	missing            string    // why there is no value for a round, "" if there is one for each
+	rounds             int
+	missing            string // why there is no value for a round, "" if there is one for each
 }
 
 // median of the values, which are at least one.
@@ -171,8 +64,8 @@ func (j judgement) reached() bool {
 	return j.median() >= j.target
 }
 
-// judge applies the named rows to the rounds. Where only a grid was asked for,
-// every row is applied to the points that it happens to have.
+// judge applies the named rows to the rounds of one section. Where only a grid
+// was asked for, every row is applied to the points that it happens to have.
 func judge(o Options, rounds []round) []judgement {
 	var all []judgement
 	for _, row := range targetRows {
@@ -192,39 +85,54 @@ func judge(o Options, rounds []round) []judgement {
 	return all
 }
 
+// sortByRow puts the judgements of several sections into the order of the rows.
+func sortByRow(all []judgement) {
+	names := RowNames()
+	slices.SortStableFunc(all, func(a, b judgement) int {
+		return cmp.Compare(slices.Index(names, a.row), slices.Index(names, b.row))
+	})
+}
+
 // subjects are the measured points that the row judges.
 func (row targetRow) subjects(o Options, rounds []round) []point {
 	var out []point
-	seen := map[point]bool{}
 	for _, r := range rounds {
 		for p := range r {
-			seen[p] = true
+			if row.concerns(o, p) && !slices.Contains(out, p) {
+				out = append(out, p)
+			}
 		}
 	}
-	for p := range seen {
-		if p.kind != row.kind || p.dur != row.dur || !slices.Contains(row.workers, p.workers) {
-			continue
-		}
-		if p.kind == harnessKind || o.isJudged(p.engine) {
-			out = append(out, p)
-		}
-	}
-	slices.SortFunc(out, func(a, b point) int { return strings.Compare(a.name(), b.name()) })
+	slices.SortFunc(out, func(a, b point) int {
+		return cmp.Or(strings.Compare(a.engine, b.engine), cmp.Compare(a.actors, b.actors), strings.Compare(a.name(), b.name()))
+	})
 	return out
 }
 
-func (o Options) isJudged(name string) bool {
+func (row targetRow) concerns(o Options, p point) bool {
+	switch {
+	case p.kind != row.kind || p.full != row.full || p.state != row.state:
+		return false
+	case row.workers != nil && !slices.Contains(row.workers, p.workers):
+		return false
+	case row.caches != nil && !slices.Contains(row.caches, p.cache):
+		return false
+	case p.kind == harnessKind:
+		return true
+	case p.dur != row.dur && p.kind != getKind: // a read is the same in every class
+		return false
+	}
 	return slices.ContainsFunc(o.Drivers, func(d engines.Driver) bool {
-		return d.Info().Name == name && judged(d.Info())
+		return d.Info().Name == p.engine && row.judges(d.Info())
 	})
 }
 
 func (c criterion) judge(row targetRow, p point, rounds []round) (judgement, bool) {
-	j := judgement{row: row.id, subject: strings.TrimPrefix(p.name(), "Benchmark"), text: c.text, atMost: c.atMost}
+	j := judgement{row: row.id, subject: strings.TrimPrefix(p.name(), "Benchmark"), text: c.text, atMost: c.atMost, rounds: len(rounds)}
 	for _, r := range rounds {
 		s, ok := r[p]
 		if !ok {
-			j.missing = "it stood still"
+			j.missing = "it was not measured"
 			continue
 		}
 		bound := c.target(p, s)

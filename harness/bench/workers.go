@@ -75,6 +75,38 @@ func (w *renewGeneric) step() (bool, error) {
 	return true, nil
 }
 
+// renewFull renews leases by writing the whole record again, under a condition.
+type renewFull struct{ renewGeneric }
+
+func (w *renewFull) step() (bool, error) {
+	s := &w.actors.slots[w.choose.draw()]
+	w.now++
+	value, v, err := w.engine.Get(w.ctx, engines.Leases, s.key[:], w.value[:0])
+	if err != nil {
+		return false, err
+	}
+	w.value = value
+	if uint64(v) != s.version.Load() {
+		return false, nil
+	}
+	if err := (lease.Renewal{ExpiresAt: w.now + int64(leaseTime), Now: w.now}).Patch(value); err != nil {
+		return false, err
+	}
+	w.batch.Reset()
+	w.batch.Require(engines.Leases, s.key[:], v)
+	w.batch.Put(engines.Leases, s.key[:], value)
+	if err := w.engine.Apply(w.ctx, &w.batch); err != nil {
+		return false, raceOr(err)
+	}
+	s.version.Store(uint64(w.batch.Ops[0].Assigned))
+	return true, nil
+}
+
+func (c *competitor) fullRenewer(ctx context.Context, worker, round int) worker {
+	choose := newChooser(len(c.actors.slots), c.zipf, c.seed+uint64(round)<<32, uint64(worker))
+	return &renewFull{renewGeneric{ctx: ctx, engine: c.engine, actors: c.actors, choose: choose, now: c.actors.now}}
+}
+
 func (c *competitor) renewer(ctx context.Context, worker, round int) worker {
 	choose := newChooser(len(c.actors.slots), c.zipf, c.seed+uint64(round)<<32, uint64(worker))
 	now := c.actors.now

@@ -58,6 +58,22 @@ func Resident() (uint64, error) {
 	return rss * kib, nil
 }
 
+// Anonymous is the resident memory that belongs to no file, in bytes: heaps,
+// stacks, anonymous mappings, and shared memory without a file.
+func Anonymous() (uint64, error) {
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, fmt.Errorf("procstat: %w", err)
+	}
+	fields := parseFields(raw)
+	anonymous, ok1 := fields["RssAnon"]
+	shared, ok2 := fields["RssShmem"]
+	if !ok1 || !ok2 {
+		return 0, fmt.Errorf("procstat: /proc/self/status has no RssAnon or RssShmem")
+	}
+	return (anonymous + shared) * kib, nil
+}
+
 // mappedFiles sums the resident file pages of mappings of files under dir.
 // Pages of a private mapping that were written are anonymous, and not counted.
 func mappedFiles(dir string) (uint64, error) {
@@ -91,4 +107,17 @@ func sumMapped(smaps []byte, dir string) (total uint64) {
 		}
 	}
 	return total
+}
+
+// AvailableMemory is what the kernel thinks can be had without swapping, in bytes.
+func AvailableMemory() (uint64, error) {
+	raw, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, fmt.Errorf("procstat: %w", err)
+	}
+	available, ok := parseFields(raw)["MemAvailable"]
+	if !ok {
+		return 0, fmt.Errorf("procstat: /proc/meminfo has no MemAvailable")
+	}
+	return available * kib, nil
 }

@@ -49,6 +49,10 @@ func TestMemorySplit(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	anonymousBefore, err := Anonymous()
+	if err != nil {
+		t.Fatal(err)
+	}
 	base, err := Memory(dir, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +84,10 @@ func TestMemorySplit(t *testing.T) {
 	}
 	if d := int64(m.AnonymousBytes) - int64(base.AnonymousBytes); d < 3*size {
 		t.Errorf("anonymous memory grew by %d, want about %d", d, 4*size)
+	}
+	anonymousAfter, err := Anonymous()
+	if d := int64(anonymousAfter) - int64(anonymousBefore); err != nil || d < 4*size || d > 5*size {
+		t.Errorf("anonymous memory grew by %d (%v), want about %d and no page of the mapped file", d, err, 4*size)
 	}
 	if m.GoHeapBytes == 0 || m.ResidentBytes < m.GoHeapBytes {
 		t.Errorf("resident %d, Go heap %d", m.ResidentBytes, m.GoHeapBytes)
