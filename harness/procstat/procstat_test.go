@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -49,6 +50,7 @@ func TestMemorySplit(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	debug.FreeOSMemory() // so that none is given back between the readings
 	anonymousBefore, err := Anonymous()
 	if err != nil {
 		t.Fatal(err)
