@@ -1,0 +1,5 @@
+package cowbtree
+
+type pageAddr struct{ block, bytes, crc uint32 }
+
+const pageRecordHead = 14

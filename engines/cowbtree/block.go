@@ -1,0 +1,203 @@
+package cowbtree
+
+import (
+	"bytes"
+	"encoding/binary"
+	"sync/atomic"
+	"unsafe"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/arena"
+)
+
+// Everything that a tree is made of is a block of the arena, outside the Go
+// heap: records, separators, nodes, stubs of pages that have not been read yet, and the
+// table of roots. A block belongs to the current tree until it leaves it; from
+// then on it belongs to whoever may still read it (views.go, epoch.go).
+//
+// Readers hold no lock. What they read of a block never changes while they can see
+// it, except words that are stored and loaded atomically: a node's ids, a stub's
+// page, a root. The other fields of a header belong to the writer.
+
+// ref names a block; 0 names none.
+type ref = arena.Ref
+
+const refUnit = 16 // bytes that a ref counts
+
+// mem is the arena seen as plain memory.
+type mem struct{ base unsafe.Pointer }
+
+func (m mem) at(r ref) unsafe.Pointer   { return unsafe.Add(m.base, uintptr(r)*refUnit) }
+func (m mem) node(r ref) *node          { return (*node)(m.at(r)) }
+func (m mem) record(r ref) *record      { return (*record)(m.at(r)) }
+func (m mem) separator(r ref) separator { return separator{(*separatorHead)(m.at(r))} }
+func (m mem) roots(r ref) *roots        { return (*roots)(m.at(r)) }
+
+// Kinds of nodes.
+const (
+	kindLeaf  = 1
+	kindInner = 2
+	kindStub  = 3 // a page on the device that has not been read
+)
+
+// node is the header of a leaf, an inner node or a stub. Behind it lie n heads
+// (the eight key bytes behind the prefix, big endian), n ids (records of a leaf, children
+// of an inner node) and, in an inner node, n refs of separators.
+// Entry 0 of an inner node has no separator: it holds everything below entry 1.
+type node struct {
+	kind    uint8
+	level   uint8 // 0 in a leaf
+	retired bool  // it has left the current tree; writer only
+	_       uint8
+	n       uint16
+	prefix  uint16 // all keys (separators) of the node begin with the same bytes, this many at least
+	born    uint64 // generation in which it was made
+	batch   uint64 // batch in which it was made, 0 if it was alone
+	first   uint64 // heads[0], of an inner node heads[1]
+	slope   float64
+	page    pageAddr // where it is stored; zero: it has changed since, or was never stored
+	payload uint32   // leaf: bytes of its records on the device
+	size    uint32   // bytes of the block
+	loaded  uint32   // stub: the node read from its page, 0 until then; atomic
+}
+
+const nodeHeadBytes = 64
+
+// entryBytes is what an entry takes in a node of that kind.
+func entryBytes(kind uint8) int {
+	if kind == kindLeaf {
+		return 8 + 4
+	}
+	return 8 + 4 + 4
+}
+
+func nodeBytes(kind uint8, n int) int { return nodeHeadBytes + n*entryBytes(kind) }
+
+func (n *node) len() int { return int(n.n) }
+
+func (n *node) heads() []uint64 {
+	return unsafe.Slice((*uint64)(unsafe.Add(unsafe.Pointer(n), nodeHeadBytes)), int(n.n))
+}
+
+func (n *node) head(i int) uint64 {
+	return *(*uint64)(unsafe.Add(unsafe.Pointer(n), nodeHeadBytes+uintptr(i)*8))
+}
+
+func (n *node) idAt(i int) *uint32 {
+	return (*uint32)(unsafe.Add(unsafe.Pointer(n), nodeHeadBytes+uintptr(n.n)*8+uintptr(i)*4))
+}
+
+// id returns entry i, which another goroutine may be replacing.
+func (n *node) id(i int) ref { return ref(atomic.LoadUint32(n.idAt(i))) }
+
+// setID replaces entry i; readers see the old one or the new one.
+func (n *node) setID(i int, r ref) { atomic.StoreUint32(n.idAt(i), uint32(r)) }
+
+// ids is the memory of all entries, for the writer and for nodes not published yet.
+func (n *node) ids() []ref { return unsafe.Slice((*ref)(n.idAt(0)), int(n.n)) }
+
+// seps is the memory of all separators of an inner node.
+func (n *node) seps() []ref {
+	return unsafe.Slice((*ref)(unsafe.Add(unsafe.Pointer(n), nodeHeadBytes+uintptr(n.n)*12)), int(n.n))
+}
+
+func (n *node) page0() pageAddr { return n.page }
+
+func (n *node) loadedRef() ref { return ref(atomic.LoadUint32(&n.loaded)) }
+
+// record is the header of a record; key and value follow.
+type record struct {
+	version  uint64
+	born     uint64 // generation in which it was made
+	valueLen uint32
+	keyLen   uint16
+	_        uint16
+}
+
+const recordHeadBytes = 24
+
+func recordBytes(key, value int) int { return recordHeadBytes + key + value }
+
+func (r *record) size() int { return recordBytes(int(r.keyLen), int(r.valueLen)) }
+
+func (r *record) key() []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r), recordHeadBytes)), int(r.keyLen))
+}
+
+func (r *record) value() []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r), recordHeadBytes+uintptr(r.keyLen))), int(r.valueLen))
+}
+
+// fill writes a record into a new block.
+func (r *record) fill(v engines.Version, born uint64, key, value []byte) {
+	r.version, r.born, r.valueLen, r.keyLen = uint64(v), born, uint32(len(value)), uint16(len(key))
+	copy(r.key(), key)
+	copy(r.value(), value)
+}
+
+// separator is a key that divides two children of an inner node.
+type separator struct{ h *separatorHead }
+
+type separatorHead struct {
+	born   uint64
+	keyLen uint16
+}
+
+const separatorHeadBytes = 10
+
+func (s separator) key() []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(s.h), separatorHeadBytes)), int(s.h.keyLen))
+}
+
+func (s separator) size() int { return separatorHeadBytes + int(s.h.keyLen) }
+
+// roots is the table of the roots of all keyspaces; storing its ref publishes a batch.
+type roots struct {
+	born  uint64
+	batch uint64
+	root  [engines.NumKeyspaces]uint32 // atomic; 0: the keyspace is empty
+}
+
+const rootsBytes = int(unsafe.Sizeof(roots{}))
+
+func (r *roots) get(ks engines.Keyspace) ref { return ref(atomic.LoadUint32(&r.root[ks])) }
+
+func (r *roots) set(ks engines.Keyspace, to ref) { atomic.StoreUint32(&r.root[ks], uint32(to)) }
+
+// headOf returns the eight bytes of a key behind its first p, as a number that
+// orders as they do; a shorter key is filled up with zeros.
+func headOf(key []byte, p int) uint64 {
+	if p >= len(key) {
+		return 0
+	}
+	key = key[p:]
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)
+	}
+	var h uint64
+	for i, c := range key {
+		h |= uint64(c) << (56 - 8*i)
+	}
+	return h
+}
+
+// commonPrefix returns how many bytes a and b begin with in common.
+func commonPrefix(a, b []byte) int {
+	n := min(len(a), len(b))
+	i := 0
+	for i+8 <= n && binary.NativeEndian.Uint64(a[i:]) == binary.NativeEndian.Uint64(b[i:]) {
+		i += 8
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
+}
+
+// comparePrefix orders key against the first p bytes of sample: 0 if it begins with them.
+func comparePrefix(key, sample []byte, p int) int {
+	if len(key) >= p {
+		return bytes.Compare(key[:p], sample[:p])
+	}
+	return bytes.Compare(key, sample[:p])
+}
