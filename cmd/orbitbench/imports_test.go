@@ -30,6 +30,7 @@ var importRules = []struct {
 	{"engines/mutants", []string{"engines", "engines/lease", "engines/enginetest", "engines/memory"}, false},
 	{"engines/internal/*", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/appendlog", []string{"engines", "engines/lease", "engines/internal/..."}, false},
+	{"engines/cowbtree", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/all", []string{"engines/..."}, false},
 	{"engines/all/*", []string{"engines/..."}, false},
 	{"engines/adapter", []string{"engines", "engines/lease"}, false},

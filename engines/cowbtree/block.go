@@ -33,6 +33,16 @@ func (m mem) record(r ref) *record      { return (*record)(m.at(r)) }
 func (m mem) separator(r ref) separator { return separator{(*separatorHead)(m.at(r))} }
 func (m mem) roots(r ref) *roots        { return (*roots)(m.at(r)) }
 
+// refOf is the ref of a record that record returned.
+func (m mem) refOf(r *record) ref {
+	return ref((uintptr(unsafe.Pointer(r)) - uintptr(m.base)) / refUnit)
+}
+
+// refOfNode is the ref of a node that node returned.
+func (m mem) refOfNode(n *node) ref {
+	return ref((uintptr(unsafe.Pointer(n)) - uintptr(m.base)) / refUnit)
+}
+
 // Kinds of nodes.
 const (
 	kindLeaf  = 1
@@ -101,8 +111,6 @@ func (n *node) seps() []ref {
 	return unsafe.Slice((*ref)(unsafe.Add(unsafe.Pointer(n), nodeHeadBytes+uintptr(n.n)*12)), int(n.n))
 }
 
-func (n *node) page0() pageAddr { return n.page }
-
 func (n *node) loadedRef() ref { return ref(atomic.LoadUint32(&n.loaded)) }
 
 // record is the header of a record; key and value follow.
@@ -133,6 +141,11 @@ func (r *record) fill(v engines.Version, born uint64, key, value []byte) {
 	r.version, r.born, r.valueLen, r.keyLen = uint64(v), born, uint32(len(value)), uint16(len(key))
 	copy(r.key(), key)
 	copy(r.value(), value)
+}
+
+// copyFrom copies a record of n bytes, header included.
+func (r *record) copyFrom(o *record, n int) {
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(r)), n), unsafe.Slice((*byte)(unsafe.Pointer(o)), n))
 }
 
 // separator is a key that divides two children of an inner node.

@@ -1,6 +1,7 @@
 package cowbtree
 
 import (
+	"runtime"
 	"sync/atomic"
 	"unsafe"
 )
@@ -65,4 +66,15 @@ func (e *epochs) advance() bool {
 	}
 	e.now.Store(now + 1)
 	return true
+}
+
+// drain waits until no reader is pinned. New ones must be turned away by other means.
+func (e *epochs) drain() {
+	for i := range e.slots {
+		for _, c := range [...]*atomic.Int64{&e.slots[i].count[0], &e.slots[i].count[1]} {
+			for c.Load() != 0 {
+				runtime.Gosched()
+			}
+		}
+	}
 }

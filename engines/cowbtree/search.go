@@ -16,8 +16,8 @@ import (
 // entries at least, and there are fewer than 2^32 records.
 const maxHeight = 34
 
-// path is the way from a root to a leaf: nodes and the entries taken in them.
-type path struct {
+// way leads from a root to a leaf: nodes and the entries taken in them.
+type way struct {
 	depth int // of the leaf; 0: the root is a leaf; -1: there is no root
 	refs  [maxHeight]ref
 	at    [maxHeight]int

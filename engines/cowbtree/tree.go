@@ -30,10 +30,10 @@ type tree struct {
 	batchSeq uint64
 	counts   [engines.NumKeyspaces]uint64 // records
 
-	path    path      // of the last seek
-	dropped []dropped // what the running change has taken out of the tree
-	views   []*hold   // open ones, oldest first
-	freed   []freedPage
+	path    way        // of the last seek
+	dropped []dropped  // what the running change has taken out of the tree
+	views   []*hold    // open ones, oldest first
+	freed   []pageAddr // pages that the tree has stopped using since the last checkpoint began
 
 	heads []uint64 // scratch of structural changes
 	ids   []ref
@@ -44,13 +44,6 @@ type tree struct {
 type dropped struct {
 	block
 	born uint64
-}
-
-// freedPage is a page that the tree no longer uses; the checkpoint which began after gen
-// and is durable makes its blocks free.
-type freedPage struct {
-	page pageAddr
-	gen  uint64
 }
 
 func newTree(h *heap, maxKeys, maxBytes int) *tree {
@@ -251,16 +244,12 @@ func (t *tree) setRoot(ks engines.Keyspace, to ref) {
 func (t *tree) dirty(d int) {
 	for ; d >= 0; d-- {
 		n := t.node(t.path.refs[d])
-		if n.page == (pageAddr{}) {
+		if !n.page.some() {
 			return
 		}
-		t.freePage(n)
+		t.freed = append(t.freed, n.page)
+		n.page = pageAddr{}
 	}
-}
-
-func (t *tree) freePage(n *node) {
-	t.freed = append(t.freed, freedPage{n.page, t.gen})
-	n.page = pageAddr{}
 }
 
 // dropNode takes a node out of the tree; what it holds has gone elsewhere.
@@ -271,8 +260,8 @@ func (t *tree) dropNode(r ref) {
 		return
 	}
 	n.retired = true
-	if n.page != (pageAddr{}) {
-		t.freePage(n)
+	if n.page.some() { // it stays as it is: a checkpoint may be reading it
+		t.freed = append(t.freed, n.page)
 	}
 	if t.batch != 0 && n.batch == t.batch {
 		t.free(block{r, n.size})

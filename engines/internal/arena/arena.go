@@ -133,6 +133,9 @@ func (a *Arena) From(r Ref) []byte { return a.mem[int64(r)*unit:] }
 // UsedBytes returns the size of the blocks handed out, slack included.
 func (a *Arena) UsedBytes() int64 { return a.used.Load() }
 
+// LimitBytes returns how many bytes of blocks the arena takes.
+func (a *Arena) LimitBytes() int64 { return a.limit }
+
 // HeldBytes returns the memory that was ever handed out: what is resident at most.
 func (a *Arena) HeldBytes() int64 { return a.high.Load() }
 

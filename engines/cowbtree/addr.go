@@ -1,5 +1,0 @@
-package cowbtree
-
-type pageAddr struct{ block, bytes, crc uint32 }
-
-const pageRecordHead = 14
