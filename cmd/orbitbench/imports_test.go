@@ -74,7 +74,7 @@ func allows(may, imp string) bool {
 }
 
 func TestImportsRunOneWay(t *testing.T) {
-	for _, tags := range []string{"", "rocksdb"} {
+	for _, tags := range []string{"", "rocksdb", "lmdb"} {
 		cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "-tags="+tags, module+"/...")
 		out, err := cmd.Output()
 		require.NoError(t, err)

@@ -19,5 +19,8 @@
 //  6. [Flusher] makes an engine without an interval class keep one: it syncs in
 //     the background and holds acknowledgements back when it falls behind.
 //  7. [Spans] remembers background work for the timeline, [Views] the open
-//     views that Close must end, [MapError] the errors of the system.
+//     views that Close must end, [Counters] the outcomes and the latest Stats,
+//     [MapError] the errors of the system.
+//  8. [Decode], [Judge], [Within] and [Told] are what every Configure does;
+//     [ChunkRecord] reads what a scan in C hands over.
 package adapter

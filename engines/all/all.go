@@ -10,6 +10,7 @@ import (
 	"orbitbench/engines/appendlog"
 	"orbitbench/engines/batched"
 	"orbitbench/engines/bbolt"
+	"orbitbench/engines/lmdb"
 	"orbitbench/engines/memory"
 	"orbitbench/engines/noop"
 	"orbitbench/engines/pebble"
@@ -26,6 +27,8 @@ func Drivers() []engines.Driver {
 		batched.New(rocksdb.Driver{}),
 		batched.New(pebble.Driver{}),
 		batched.New(bbolt.Driver{}),
+		lmdb.Driver{},
+		batched.New(lmdb.Driver{}),
 		memory.Driver{},
 		noop.Driver{},
 	}

@@ -7,6 +7,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/bbolt"
 	"orbitbench/engines/enginetest"
+	"orbitbench/engines/lmdb"
 	"orbitbench/engines/memory"
 	"orbitbench/engines/pebble"
 	"orbitbench/engines/rocksdb"
@@ -23,6 +24,7 @@ var fronted = []struct {
 	{New(bbolt.Driver{}), engines.Process},
 	{New(pebble.Driver{}), engines.Process},
 	{New(rocksdb.Driver{}), engines.Process},
+	{New(lmdb.Driver{}), engines.Process},
 }
 
 func TestMain(m *testing.M) {

@@ -1,7 +1,6 @@
 package bbolt
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 
@@ -61,12 +60,6 @@ type effective struct {
 
 // configure returns the effective configuration; it touches no file.
 func configure(o engines.Options) (*effective, error) {
-	if err := info.Supports(o.Durability); err != nil {
-		return nil, err
-	}
-	if o.MemoryBytes < 0 {
-		return nil, fmt.Errorf("%w: bbolt: memory budget of %d bytes, want 0 (default) or more", engines.ErrInvalid, o.MemoryBytes)
-	}
 	e := &effective{durability: o.Durability, Config: Config{
 		PageSize:        os.Getpagesize(),
 		FreelistType:    string(bolt.FreelistMapType),
@@ -76,19 +69,19 @@ func configure(o engines.Options) (*effective, error) {
 		FillPercent:     bolt.DefaultFillPercent,
 		VersionStride:   adapter.DefaultStride,
 	}}
-	if err := o.DecodeConfig(e); err != nil {
-		return nil, fmt.Errorf("bbolt: %w", err)
+	if err := adapter.Decode(info, o, e); err != nil {
+		return nil, err
 	}
 	given := e.Derived
 	e.Derived = Derived{
 		NoSync: o.Durability.Class != engines.Sync,
 		Cache:  "page cache of the kernel; the memory budget does not apply",
 	}
-	err := cmp.Or(e.validate(),
+	err := adapter.Judge(info, e.validate(),
 		adapter.Told("no_sync", given.NoSync, e.NoSync),
 		adapter.Told("cache", given.Cache, e.Cache))
 	if err != nil {
-		return nil, fmt.Errorf("%w: bbolt: %v", engines.ErrInvalid, err)
+		return nil, err
 	}
 	return e, nil
 }

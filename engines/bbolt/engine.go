@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -34,10 +32,7 @@ type engine struct {
 	writer chan struct{}
 	tx     writeTx // the write transaction; of the holder of writer
 
-	commits, conflicts atomic.Uint64
-
-	statsMu sync.Mutex
-	last    engines.Stats // guarded by statsMu; what Stats returned last
+	counters adapter.Counters
 }
 
 func newEngine(path string, c *effective) *engine {
@@ -173,16 +168,9 @@ func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	if err := b.Validate(); err != nil {
 		return err
 	}
-	err := e.update(ctx,
+	return e.counters.Outcome(e.update(ctx,
 		func(w *writeTx) error { return w.Prepare(b, w, w, e.versions) },
-		func(w *writeTx) { w.Assign(b) })
-	switch {
-	case err == nil:
-		e.commits.Add(1)
-	case errors.Is(err, engines.ErrConflict):
-		e.conflicts.Add(1)
-	}
-	return err
+		func(w *writeTx) { w.Assign(b) }))
 }
 
 // RenewLease reads, checks and writes the lease in one write transaction.
@@ -191,16 +179,10 @@ func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Versio
 		return 0, err
 	}
 	var next engines.Version
-	err := e.update(ctx, func(w *writeTx) (err error) {
+	err := e.counters.Outcome(e.update(ctx, func(w *writeTx) (err error) {
 		next, err = e.renew(w, key, held, r)
 		return err
-	}, nil)
-	switch {
-	case err == nil:
-		e.commits.Add(1)
-	case errors.Is(err, engines.ErrConflict):
-		e.conflicts.Add(1)
-	}
+	}, nil))
 	if err != nil {
 		return 0, err
 	}
@@ -238,7 +220,7 @@ func (e *engine) Close() error {
 	if err != nil {
 		return err
 	}
-	e.readStats()
+	e.counters.Keep(e.readStats())
 	if failure := e.gate.Failure(); failure != nil {
 		return errors.Join(failure, viewErr, e.db.Close())
 	}
@@ -296,28 +278,19 @@ func (e *engine) mapError(err error) error {
 // CheckpointBytes are the pages that commits wrote (bbolt has no log), Flushes
 // the two syncs of each commit, MappedBytes the size of the file.
 func (e *engine) Stats() engines.Stats {
-	if e.gate.Enter() == nil {
-		defer e.gate.Leave()
-		return e.readStats()
-	}
-	e.statsMu.Lock()
-	defer e.statsMu.Unlock()
-	return e.last
+	return e.counters.Stats(e.gate, e.readStats)
 }
 
 func (e *engine) readStats() engines.Stats {
-	s := engines.Stats{Commits: e.commits.Load(), Conflicts: e.conflicts.Load()}
+	var s engines.Stats
 	db := e.db.Stats()
 	s.CheckpointBytes = uint64(db.TxStats.GetPageAlloc())
 	if !e.config.NoSync {
-		s.Flushes = 2 * s.Commits
+		s.Flushes = 2 * e.counters.Commits()
 	}
 	if file, err := os.Stat(e.path); err == nil { // a gauge: without the file there is nothing to tell
 		s.MappedBytes = uint64(file.Size())
 	}
-	e.statsMu.Lock()
-	defer e.statsMu.Unlock()
-	e.last = s
 	return s
 }
 

@@ -33,6 +33,7 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 	reserved, jump := e.reserved, e.jump
 	if e.is(CopyStopsWriters) {
 		defer e.mu.Unlock()
+		time.Sleep(30 * time.Millisecond) // as a larger store would take
 	} else {
 		e.mu.Unlock()
 	}

@@ -163,24 +163,14 @@ func (e *engine) Checkpoint(ctx context.Context) (err error) {
 // Stats returns counters since Open. After Close they stay what they were.
 func (e *engine) Stats() engines.Stats {
 	// A failed store may hold the lock that its metrics want, for ever.
-	if e.gate.Enter() == nil {
-		defer e.gate.Leave()
-		return e.readStats()
-	}
-	e.statsMu.Lock()
-	defer e.statsMu.Unlock()
-	return e.last
+	return e.counters.Stats(e.gate, e.readStats)
 }
 
-// readStats asks the library, which must be open, and remembers the answer.
+// readStats asks the library, which must be open.
 func (e *engine) readStats() engines.Stats {
 	m := e.db.Metrics()
 	total := m.Total()
-	e.statsMu.Lock()
-	defer e.statsMu.Unlock()
-	e.last = engines.Stats{
-		Commits:         e.commits.Load(),
-		Conflicts:       e.conflicts.Load(),
+	return engines.Stats{
 		Flushes:         e.fs.logSyncs.Load(),
 		LogBytes:        m.WAL.BytesWritten,
 		CheckpointBytes: total.TableBytesFlushed + total.TableBytesCompacted + total.BlobBytesFlushed + total.BlobBytesCompacted,
@@ -188,5 +178,4 @@ func (e *engine) readStats() engines.Stats {
 		TableBytes:      m.MemTable.Size + m.MemTable.ZombieSize,
 		CacheBytes:      uint64(m.BlockCache.Size),
 	}
-	return e.last
 }

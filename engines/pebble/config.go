@@ -94,24 +94,18 @@ func defaults(o engines.Options) Config {
 
 // configure returns the effective configuration; it touches no file.
 func configure(o engines.Options) (*effective, error) {
-	if err := info.Supports(o.Durability); err != nil {
-		return nil, err
-	}
-	if o.MemoryBytes < 0 {
-		return nil, fmt.Errorf("%w: pebble: memory budget of %d bytes, want 0 (default) or more", engines.ErrInvalid, o.MemoryBytes)
-	}
 	e := &effective{Config: defaults(o), durability: o.Durability}
-	if err := o.DecodeConfig(e); err != nil {
-		return nil, fmt.Errorf("pebble: %w", err)
+	if err := adapter.Decode(info, o, e); err != nil {
+		return nil, err
 	}
 	given := e.Derived
 	e.Derived = derive(o.Durability)
-	err := cmp.Or(e.validate(),
+	err := adapter.Judge(info, e.validate(),
 		adapter.Told("format_major_version", given.FormatMajorVersion, e.FormatMajorVersion),
 		adapter.Told("wal", given.WAL, e.WAL),
 		adapter.Told("commit", given.Commit, e.Commit))
 	if err != nil {
-		return nil, fmt.Errorf("%w: pebble: %v", engines.ErrInvalid, err)
+		return nil, err
 	}
 	return e, nil
 }
@@ -133,27 +127,23 @@ func derive(d engines.Durability) Derived {
 }
 
 func (c *Config) validate() error {
-	for _, f := range []struct {
-		name           string
-		have, low, top int64
-	}{
-		{"block_cache_size", c.BlockCacheSize, 1 << 16, 1 << 44},
-		{"memtable_size", int64(min(c.MemtableSize, 1<<40)), 1 << 18, 4<<30 - 1},
-		{"memtable_stop_writes_threshold", int64(c.MemtableStopWritesThreshold), 2, 1 << 10},
-		{"l0_compaction_threshold", int64(c.L0CompactionThreshold), 1, int64(c.L0StopWritesThreshold)},
-		{"l0_stop_writes_threshold", int64(c.L0StopWritesThreshold), 1, 1 << 20},
-		{"l_base_max_bytes", c.LBaseMaxBytes, 1 << 16, 1 << 44},
-		{"target_file_size", c.TargetFileSize, 1 << 14, 1 << 34},
-		{"block_size", int64(c.BlockSize), 1 << 9, 1 << 24},
-		{"index_block_size", int64(c.IndexBlockSize), 1 << 9, 1 << 24},
-		{"bloom_bits_per_key", int64(c.BloomBitsPerKey), 0, 64},
-		{"max_concurrent_compactions", int64(c.MaxConcurrentCompactions), 1, 1 << 10},
-		{"max_open_files", int64(c.MaxOpenFiles), 64, 1 << 24},
-		{"version_stride", int64(min(c.VersionStride, 1<<41)), 1, 1 << 40},
-	} {
-		if f.have < f.low || f.have > f.top {
-			return fmt.Errorf("%s is %d, want %d to %d", f.name, f.have, f.low, f.top)
-		}
+	err := cmp.Or(
+		adapter.Within("block_cache_size", c.BlockCacheSize, 1<<16, 1<<44),
+		adapter.Within("memtable_size", int64(min(c.MemtableSize, 1<<40)), 1<<18, 4<<30-1),
+		adapter.Within("memtable_stop_writes_threshold", int64(c.MemtableStopWritesThreshold), 2, 1<<10),
+		adapter.Within("l0_compaction_threshold", int64(c.L0CompactionThreshold), 1, int64(c.L0StopWritesThreshold)),
+		adapter.Within("l0_stop_writes_threshold", int64(c.L0StopWritesThreshold), 1, 1<<20),
+		adapter.Within("l_base_max_bytes", c.LBaseMaxBytes, 1<<16, 1<<44),
+		adapter.Within("target_file_size", c.TargetFileSize, 1<<14, 1<<34),
+		adapter.Within("block_size", int64(c.BlockSize), 1<<9, 1<<24),
+		adapter.Within("index_block_size", int64(c.IndexBlockSize), 1<<9, 1<<24),
+		adapter.Within("bloom_bits_per_key", int64(c.BloomBitsPerKey), 0, 64),
+		adapter.Within("max_concurrent_compactions", int64(c.MaxConcurrentCompactions), 1, 1<<10),
+		adapter.Within("max_open_files", int64(c.MaxOpenFiles), 64, 1<<24),
+		adapter.Within("version_stride", int64(min(c.VersionStride, 1<<41)), 1, 1<<40),
+	)
+	if err != nil {
+		return err
 	}
 	if _, ok := compressions[c.Compression]; !ok {
 		return fmt.Errorf("compression is %q, want snappy, none, fastest, balanced or good", c.Compression)

@@ -38,10 +38,7 @@ type engine struct {
 	full    atomic.Bool // a flush or compaction met a full device and none has succeeded since
 	corrupt atomic.Pointer[engines.CorruptError]
 
-	commits, conflicts atomic.Uint64
-
-	statsMu sync.Mutex
-	last    engines.Stats // guarded by statsMu; what Stats returned last
+	counters adapter.Counters
 }
 
 func newEngine(dir string, c *effective, logf func(string, ...any)) *engine {
@@ -130,10 +127,7 @@ func (e *engine) Apply(ctx context.Context, b *engines.Batch) (err error) {
 	defer e.calls.Put(c)
 	c.batch = e.db.NewBatch()
 	if err := e.applyLatched(b, c); err != nil {
-		if errors.Is(err, engines.ErrConflict) {
-			e.conflicts.Add(1)
-		}
-		return discard(c.batch, err)
+		return discard(c.batch, e.counters.Outcome(err))
 	}
 	if err := e.wait(c.batch); err != nil {
 		return err
@@ -175,7 +169,7 @@ func (e *engine) wait(b *pebble.Batch) error {
 	if err != nil {
 		return e.fail(err)
 	}
-	e.commits.Add(1)
+	e.counters.Commit()
 	return b.Close()
 }
 
@@ -226,8 +220,7 @@ func (e *engine) renewLatched(c *call, key []byte, held engines.Version, r lease
 		return nil, 0, e.mapError(err)
 	}
 	if have != held {
-		e.conflicts.Add(1)
-		return nil, 0, &engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: have}
+		return nil, 0, e.counters.Outcome(&engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: have})
 	}
 	if err := adapter.Renew(value, r); err != nil {
 		return nil, 0, err
@@ -404,7 +397,7 @@ func (e *engine) Close() error {
 	if failure := e.gate.Failure(); failure != nil {
 		return e.abandon(stuck, failure)
 	}
-	e.readStats()
+	e.counters.Keep(e.readStats())
 	err = errors.Join(viewErr, e.closeStore())
 	if err == nil && e.config.durability.Class == engines.Process {
 		err = e.syncFiles()

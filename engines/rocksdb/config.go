@@ -116,21 +116,15 @@ func defaults(o engines.Options) Config {
 
 // configure returns the effective configuration; it touches no file.
 func configure(o engines.Options) (*effective, error) {
-	if err := info.Supports(o.Durability); err != nil {
-		return nil, err
-	}
-	if o.MemoryBytes < 0 {
-		return nil, fmt.Errorf("%w: rocksdb: memory budget of %d bytes, want 0 (default) or more", engines.ErrInvalid, o.MemoryBytes)
-	}
 	e := &effective{Config: defaults(o), durability: o.Durability}
-	if err := o.DecodeConfig(e); err != nil {
-		return nil, fmt.Errorf("rocksdb: %w", err)
+	if err := adapter.Decode(info, o, e); err != nil {
+		return nil, err
 	}
 	given := e.Derived
 	e.Derived = derive(o.Durability)
-	err := cmp.Or(e.validate(), adapter.Told("wal", given.WAL, e.WAL), adapter.Told("atomic_flush", given.AtomicFlush, e.AtomicFlush))
+	err := adapter.Judge(info, e.validate(), adapter.Told("wal", given.WAL, e.WAL), adapter.Told("atomic_flush", given.AtomicFlush, e.AtomicFlush))
 	if err != nil {
-		return nil, fmt.Errorf("%w: rocksdb: %v", engines.ErrInvalid, err)
+		return nil, err
 	}
 	return e, nil
 }
@@ -152,24 +146,20 @@ func derive(d engines.Durability) Derived {
 var compressions = []string{"none", "snappy", "zlib", "bz2", "lz4", "lz4hc", "xpress", "zstd"}
 
 func (c *Config) validate() error {
-	for _, f := range []struct {
-		name           string
-		have, low, top int64
-	}{
-		{"block_cache_size", c.BlockCacheSize, 1 << 16, 1 << 44},
-		{"db_write_buffer_size", c.DBWriteBufferSize, 0, 1 << 44},
-		{"write_buffer_size", c.WriteBufferSize, 1 << 16, 1 << 40},
-		{"max_write_buffer_number", int64(c.MaxWriteBufferNumber), 2, 1 << 10},
-		{"target_file_size_base", c.TargetFileSizeBase, 1 << 16, 1 << 40},
-		{"block_size", int64(c.BlockSize), 1 << 9, 1 << 24},
-		{"bloom_bits_per_key", int64(c.BloomBitsPerKey), 0, 64},
-		{"max_background_jobs", int64(c.MaxBackgroundJobs), 2, 1 << 10},
-		{"bytes_per_sync", c.BytesPerSync, 0, 1 << 40},
-		{"version_stride", int64(min(c.VersionStride, 1<<41)), 1, 1 << 40},
-	} {
-		if f.have < f.low || f.have > f.top {
-			return fmt.Errorf("%s is %d, want %d to %d", f.name, f.have, f.low, f.top)
-		}
+	err := cmp.Or(
+		adapter.Within("block_cache_size", c.BlockCacheSize, 1<<16, 1<<44),
+		adapter.Within("db_write_buffer_size", c.DBWriteBufferSize, 0, 1<<44),
+		adapter.Within("write_buffer_size", c.WriteBufferSize, 1<<16, 1<<40),
+		adapter.Within("max_write_buffer_number", int64(c.MaxWriteBufferNumber), 2, 1<<10),
+		adapter.Within("target_file_size_base", c.TargetFileSizeBase, 1<<16, 1<<40),
+		adapter.Within("block_size", int64(c.BlockSize), 1<<9, 1<<24),
+		adapter.Within("bloom_bits_per_key", int64(c.BloomBitsPerKey), 0, 64),
+		adapter.Within("max_background_jobs", int64(c.MaxBackgroundJobs), 2, 1<<10),
+		adapter.Within("bytes_per_sync", c.BytesPerSync, 0, 1<<40),
+		adapter.Within("version_stride", int64(min(c.VersionStride, 1<<41)), 1, 1<<40),
+	)
+	if err != nil {
+		return err
 	}
 	if c.CompressionType == "xpress" || !slices.Contains(compressions, c.CompressionType) {
 		return fmt.Errorf("compression_type is %q, want none, snappy, zlib, bz2, lz4, lz4hc or zstd", c.CompressionType)

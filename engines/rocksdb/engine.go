@@ -33,10 +33,8 @@ type engine struct {
 	views    adapter.Views
 	calls    sync.Pool // of *call
 
-	commits, conflicts, logBytes, logSyncs atomic.Uint64
-
-	statsMu sync.Mutex
-	last    engines.Stats // guarded by statsMu; what Stats returned last
+	logBytes, logSyncs atomic.Uint64
+	counters           adapter.Counters
 }
 
 // call is the reusable memory of one call; it reads and writes for Prepare.
@@ -88,10 +86,7 @@ func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	c := e.calls.Get().(*call)
 	defer e.calls.Put(c)
 	if err := e.applyLatched(b, c); err != nil {
-		if errors.Is(err, engines.ErrConflict) {
-			e.conflicts.Add(1)
-		}
-		return err
+		return e.counters.Outcome(err)
 	}
 	if err := e.wait(); err != nil {
 		return err
@@ -137,7 +132,7 @@ func (e *engine) wait() error {
 	if err != nil {
 		return e.gate.Fail(err)
 	}
-	e.commits.Add(1)
+	e.counters.Commit()
 	return nil
 }
 
@@ -175,8 +170,7 @@ func (e *engine) renewLatched(c *call, key []byte, held engines.Version, r lease
 		return 0, mapError(e.dir, err)
 	}
 	if have != held {
-		e.conflicts.Add(1)
-		return 0, &engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: have}
+		return 0, e.counters.Outcome(&engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: have})
 	}
 	if err := adapter.Renew(value, r); err != nil {
 		return 0, err
@@ -293,7 +287,7 @@ func (e *engine) Close() error {
 	if e.flusher != nil {
 		e.flusher.Stop()
 	}
-	e.readStats()
+	e.counters.Keep(e.readStats())
 	if failure := e.gate.Failure(); failure != nil {
 		errs = append(errs, failure)
 	} else {
@@ -312,13 +306,7 @@ func (e *engine) Close() error {
 // LogBytes are the batches, without the framing of the log; Checkpoints and
 // CheckpointBytes are what LOG tells of flushes and compactions.
 func (e *engine) Stats() engines.Stats {
-	if e.gate.Enter() == nil {
-		defer e.gate.Leave()
-		return e.readStats()
-	}
-	e.statsMu.Lock()
-	defer e.statsMu.Unlock()
-	return e.last
+	return e.counters.Stats(e.gate, e.readStats)
 }
 
 func (e *engine) readStats() engines.Stats {
@@ -326,8 +314,6 @@ func (e *engine) readStats() engines.Stats {
 		e.logf("rocksdb: %v", err)
 	}
 	s := engines.Stats{
-		Commits:    e.commits.Load(),
-		Conflicts:  e.conflicts.Load(),
 		Flushes:    e.logSyncs.Load() + groupSyncs(e.store.db.GetProperty("rocksdb.dbstats")),
 		CacheBytes: e.store.cache.GetUsage(),
 	}
@@ -340,9 +326,6 @@ func (e *engine) readStats() engines.Stats {
 			s.TableBytes += n
 		}
 	}
-	e.statsMu.Lock()
-	defer e.statsMu.Unlock()
-	e.last = s
 	return s
 }
 

@@ -210,7 +210,7 @@ func (s *store) scan(ro *grocksdb.ReadOptions, ks engines.Keyspace, from, to []b
 			continue
 		}
 		for chunk := buf[:c.len]; len(chunk) > 0; {
-			key, record, rest, err := chunkRecord(chunk)
+			key, record, rest, err := adapter.ChunkRecord(chunk)
 			if err != nil {
 				return err
 			}

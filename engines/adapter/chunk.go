@@ -1,13 +1,13 @@
-package rocksdb
+package adapter
 
 import (
 	"encoding/binary"
 	"fmt"
 )
 
-// chunkRecord takes the first record off a chunk that the scan of shim.c
-// filled: the lengths of key and value as u32, key, value.
-func chunkRecord(chunk []byte) (key, value, rest []byte, err error) {
+// ChunkRecord takes the first record off a chunk that the scan of an adapter in
+// C filled: the lengths of key and value as u32 (little endian), key, value.
+func ChunkRecord(chunk []byte) (key, value, rest []byte, err error) {
 	if len(chunk) < 8 {
 		return nil, nil, nil, fmt.Errorf("scan chunk ends in a record head of %d bytes, want 8", len(chunk))
 	}

@@ -1,0 +1,105 @@
+//go:build lmdb && cgo
+
+package lmdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"orbitbench/engines"
+	"orbitbench/engines/adapter"
+)
+
+// Driver opens LMDB stores.
+type Driver struct{}
+
+// Info describes the engine.
+func (Driver) Info() engines.Info { return info }
+
+// Configure returns the effective configuration.
+func (Driver) Configure(o engines.Options) (any, error) {
+	c, err := configure(o)
+	if err != nil {
+		return nil, err
+	}
+	return *c, nil
+}
+
+// Open opens the store in o.Dir, creating it if it is missing.
+func (Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
+	c, err := configure(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	dir, err := adapter.PrepareDir(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("lmdb: %w", err)
+	}
+	e, err := open(dir, c)
+	if err != nil {
+		return nil, fmt.Errorf("lmdb: opening %s: %w", o.Dir, err)
+	}
+	return e, nil
+}
+
+func open(dir string, c *effective) (*engine, error) {
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	_, statErr := os.Stat(filepath.Join(dir, dataName))
+	s, err := openStore(dir, c)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	if errors.Is(statErr, fs.ErrNotExist) && c.SyncParentDir {
+		err = adapter.SyncFile(dir)
+	}
+	var found adapter.VersionState
+	if err == nil {
+		found, err = readState(s)
+	}
+	if err != nil {
+		s.close()
+		return nil, errors.Join(err, lock.Close())
+	}
+	e := &engine{config: c, store: s, lock: lock, gate: adapter.NewGate(), writer: make(chan struct{}, 1)}
+	e.calls.New = func() any { return &call{e: e} }
+	e.versions = adapter.NewVersions(found, c.VersionStride, e.persist)
+	return e, nil
+}
+
+// readState reads the version state; a store without one is new.
+func readState(s *store) (found adapter.VersionState, err error) {
+	raw, err := s.read(stateDatabase, stateKey, nil)
+	if errors.Is(err, engines.ErrNotFound) {
+		return found, nil
+	}
+	if err == nil {
+		err = s.mapRecord(found.UnmarshalBinary(raw))
+	}
+	return found, err
+}
+
+// lockDir takes the lock of a store; closing the file frees it.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, adapter.MapError(err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("%w: %s", engines.ErrLocked, dir)
+		}
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
