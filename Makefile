@@ -8,12 +8,20 @@ BENCHFLAGS  ?=
 IMAGE       ?= orbitbench
 BASE        ?= docker.io/library/debian:bookworm
 
-# The rocksdb engine is built where its library is; everything else always is.
+# The rocksdb engine is built where its library is. The yardsticks are not in the
+# default build: YARDSTICKS=1 adds those whose library is here, as tests and
+# benchmarks always do. TAGS=... on the command line stands over both.
+EVERY   = $$({ engines/rocksdb/library.sh tags; engines/lmdb/library.sh tags; } | paste -sd, -)
+ifdef YARDSTICKS
+TAGS    = $(EVERY)
+else
 TAGS    = $$(engines/rocksdb/library.sh tags)
+endif
+test race lint bench bench-quick: TAGS = $(EVERY)
 VERSION = $$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BIN     = bin/orbitbench
 
-.PHONY: run build deps test race lint fuzz bench bench-quick notices image clean help
+.PHONY: run build deps yardsticks test race lint fuzz bench bench-quick notices image clean help
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -23,16 +31,22 @@ run: deps build ## install what is missing, compare every engine here in about t
 
 deps: ## install librocksdb-dev if it is missing (root and apt; else the rocksdb row is skipped)
 	@engines/rocksdb/library.sh install
+ifdef YARDSTICKS
+	@engines/lmdb/library.sh install
+endif
+
+yardsticks: ## install liblmdb-dev if it is missing (root and apt; else there is no lmdb row)
+	@engines/lmdb/library.sh install
 
 build: ## build bin/orbitbench
 	@mkdir -p bin
 	go build -buildvcs=auto -tags "$(TAGS)" -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/orbitbench
 
-test: deps lint ## everything: lint, the build without cgo, all tests
+test: deps yardsticks lint ## everything: lint, the build without cgo, all tests
 	CGO_ENABLED=0 go build ./...
 	go test -tags "$(TAGS)" ./...
 
-race: deps ## all tests under the race detector
+race: deps yardsticks ## all tests under the race detector
 	go test -race -tags "$(TAGS)" ./...
 
 lint: ## gofmt, go vet and staticcheck
@@ -48,10 +62,10 @@ fuzz: ## run every fuzzer for FUZZTIME (30s) each
 	  done || exit 1; \
 	done
 
-bench: deps build ## the whole table of speeds, recovery and memory against floor and peers, in Go benchmark format
+bench: deps yardsticks build ## the whole table of speeds, recovery and memory against floor and peers, in Go benchmark format
 	$(BIN) bench $(BENCHFLAGS)
 
-bench-quick: deps build ## speeds at 100k actors only, within ten minutes
+bench-quick: deps yardsticks build ## speeds at 100k actors only, within ten minutes
 	$(BIN) bench --quick $(BENCHFLAGS)
 
 notices: ## write the third-party notices anew from the modules of the build
