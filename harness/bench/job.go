@@ -156,9 +156,6 @@ func (s state) renewals() int {
 	return 0
 }
 
-// recoverWriters fill a store.
-const recoverWriters = 64
-
 // load fills a store and leaves it as the job says.
 func (j *job) load(ctx context.Context, d engines.Driver) error {
 	e, err := j.open(ctx, d)
@@ -178,11 +175,7 @@ func (j *job) load(ctx context.Context, d engines.Driver) error {
 			return fmt.Errorf("checkpoint: %w", err)
 		}
 	}
-	writers := recoverWriters
-	if j.Durability.Class != engines.Sync {
-		writers = Procs
-	}
-	if err := s.renewAll(writers, j.State.renewals()); err != nil {
+	if err := s.renewAll(Procs, j.State.renewals()); err != nil {
 		return err
 	}
 	if j.State == afterClose {

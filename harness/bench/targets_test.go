@@ -151,8 +151,8 @@ func apartRound() (round, Options) {
 	read := func(engine string, threads int, d engines.Durability) point {
 		return point{kind: getKind, engine: engine, dur: d, workers: threads, actors: smallStore}
 	}
-	recover := func(engine string, d engines.Durability, n int, s state, cache string) point {
-		return point{kind: recoverKind, engine: engine, dur: d, actors: n, state: s, cache: cache}
+	recover := func(engine string, n int, s state, cache string) point {
+		return point{kind: recoverKind, engine: engine, dur: onProcess, actors: n, state: s, cache: cache}
 	}
 	times := func(first, ready, replayed float64) sample {
 		return sample{recovery: recovery{OpenNs: first, FirstNs: first, ReadyNs: ready, Replayed: replayed}}
@@ -172,14 +172,14 @@ func apartRound() (round, Options) {
 		read("cowbtree", 1, onProcess):  {nsPerOp: 240},
 		read("lmdb", 1, defaultSync):    {nsPerOp: 1000},
 		writes:                          {nsPerOp: 14, flushes: 0.13, device: deviceShare{writes: 0.26}},
-		{kind: collectorKind, engine: "ours", dur: onProcess, actors: hugeStore}:               {collector: collector{Share: 0.009, PauseNs: 199e3}},
-		recover("ours", defaultSync, largeStore, afterKill, cold):                              times(129e6, 140e6, 2e6),
-		recover("pebble", defaultSync, largeStore, afterKill, cold):                            times(500e6, 600e6, 0),
-		recover("ours", defaultSync, hugeStore, atSnapshot, cold):                              times(1.2e9, 1.3e9, 0),
-		{kind: checksumKind, engine: "ours", dur: defaultSync, actors: hugeStore, cache: cold}: {nsPerOp: 1e9},
-		recover("ours", onProcess, largeStore, atSnapshot, warm):                               times(50e6, 60e6, 0),
-		recover("ours", onProcess, largeStore, afterDeltas, warm):                              times(170e6, 180e6, 4e6),
-		recover("ours", defaultSync, hugeStore, afterClose, cold):                              times(9e6, 2e9, 0),
+		{kind: collectorKind, engine: "ours", dur: onProcess, actors: hugeStore}:             {collector: collector{Share: 0.009, PauseNs: 199e3}},
+		recover("ours", largeStore, afterKill, cold):                                         times(129e6, 140e6, 2e6),
+		recover("pebble", largeStore, afterKill, cold):                                       times(500e6, 600e6, 0),
+		recover("ours", hugeStore, atSnapshot, cold):                                         times(1.2e9, 1.3e9, 0),
+		{kind: checksumKind, engine: "ours", dur: onProcess, actors: hugeStore, cache: cold}: {nsPerOp: 1e9},
+		recover("ours", largeStore, atSnapshot, warm):                                        times(50e6, 60e6, 0),
+		recover("ours", largeStore, afterDeltas, warm):                                       times(170e6, 180e6, 4e6),
+		recover("ours", hugeStore, afterClose, cold):                                         times(9e6, 2e9, 0),
 		{kind: checkpointKind, engine: "ours", dur: defaultSync, workers: 64, actors: largeStore}: {
 			nsPerOp: 110, p99: 190, p999: 240, steady: &sample{nsPerOp: 100, p99: 100, p999: 100}},
 		{kind: memoryKind, engine: "ours", dur: onProcess, actors: largeStore}: {memory: memoryUse{Anonymous: 259e6, Mapped: 9e9}},
