@@ -67,7 +67,7 @@ type sample struct {
 
 // deviceShare is what the block device did.
 type deviceShare struct {
-	writes float64 // and flushes of its cache, by operation
+	writes float64 // by operation; a flush of its cache is one
 	why    string  // there is no figure, or "" if there is
 }
 
@@ -280,7 +280,10 @@ func (l *loop) summarise(ctx context.Context, tallies []tally, before, after cou
 	s.bytes = float64(after.bytes-before.bytes) / succeeded
 	s.allocs = float64(after.allocs-before.allocs) / succeeded
 	s.conflicts = float64(refused) / float64(attempted)
-	s.device = shareOfDevice(before, after, succeeded)
+	s.device = deviceShare{why: "the device was not watched"}
+	if l.device != nil {
+		s.device = shareOfDevice(before, after, succeeded)
+	}
 	return s, nil
 }
 
@@ -299,6 +302,5 @@ func shareOfDevice(before, after counters, operations float64) deviceShare {
 	if all > own*(1+foreignWrites) {
 		return deviceShare{why: fmt.Sprintf("others wrote %.0f%% of what the device was given", 100*(all-own)/all)}
 	}
-	requests := after.device.Writes - before.device.Writes + after.device.Flushes - before.device.Flushes
-	return deviceShare{writes: float64(requests) / operations}
+	return deviceShare{writes: float64(after.device.Writes-before.device.Writes) / operations}
 }

@@ -95,8 +95,9 @@ func flushesTimesWriters(r round, p point) (float64, error) {
 	return r[p].flushes * float64(p.workers), nil
 }
 
-// deviceWritesByFlush is what the block device was given for each wait of the
-// engine for it: writes and, where the device has them, requests to flush its cache.
+// deviceWritesByFlush is how many requests to write the block device was given
+// for each wait of the engine for it. On a device with a volatile cache a durable
+// write is two: the data, and the flush of the cache.
 func deviceWritesByFlush(r round, p point) (float64, error) {
 	s := r[p]
 	if s.device.why != "" {

@@ -15,9 +15,8 @@ type Device struct{ path string }
 
 // DeviceWrites is what a device has completed since it came up.
 type DeviceWrites struct {
-	Writes  uint64 // requests that wrote
-	Flushes uint64 // requests to flush its cache; 0 where the kernel (before 5.5) or device has none
-	Bytes   uint64 // written
+	Writes uint64 // requests, those without data that only flush its cache included
+	Bytes  uint64 // written
 }
 
 // DeviceOf finds the device that holds dir. A file system that is on no single
@@ -51,8 +50,9 @@ func (d Device) Read() (DeviceWrites, error) {
 const sectorBytes = 512
 
 // parseDevice reads a stat file of a block device, the fields of which are told
-// in the kernel's Documentation/block/stat.rst: 5 writes, 7 sectors written, and
-// since Linux 5.5 16 flush requests, counted from 1.
+// in the kernel's Documentation/block/stat.rst: 5 writes, 7 sectors written,
+// counted from 1. A flush that a file system asks for is a write without sectors;
+// field 16 counts what the device was told for it once more.
 func parseDevice(text string) (w DeviceWrites, err error) {
 	fields := strings.Fields(text)
 	if len(fields) < 11 {
@@ -62,10 +62,7 @@ func parseDevice(text string) (w DeviceWrites, err error) {
 		dst   *uint64
 		index int
 		unit  uint64
-	}{{&w.Writes, 4, 1}, {&w.Bytes, 6, sectorBytes}, {&w.Flushes, 15, 1}} {
-		if f.index >= len(fields) {
-			continue
-		}
+	}{{&w.Writes, 4, 1}, {&w.Bytes, 6, sectorBytes}} {
 		n, err := strconv.ParseUint(fields[f.index], 10, 64)
 		if err != nil {
 			return w, fmt.Errorf("field %d: %w", f.index+1, err)
