@@ -91,6 +91,7 @@ type walk struct {
 	sealed  bool
 	epoch   uint64 // sealed: epoch of the next segment
 	proof   LSN    // every record up to here was durable, says what was read
+	tried   int    // places behind the end whose bytes judge had to checksum
 }
 
 // run calls visit for every record up to the seal or the first offset where no
@@ -205,7 +206,7 @@ func (w *walk) judge() (tail, error) {
 			off += frame.Align
 			continue
 		}
-		h, payload, ok := w.later(b[off:], mask)
+		h, payload, ok := w.later(b[off:], mask, w.highest(off))
 		if !ok {
 			off += frame.Align
 			continue
@@ -230,12 +231,24 @@ func (w *walk) judge() (tail, error) {
 
 func (w *walk) expected() LSN { return max(w.next, 1) }
 
+// highest is the highest number that a record of this segment can have at off,
+// behind the end of w: those between take at least a header each. A recycled segment is
+// full of old bytes that look like headers of long records, and without this bound a
+// checksum over megabytes would be computed for nearly every eight bytes of it.
+func (w *walk) highest(off int64) LSN {
+	if !w.known {
+		return 1 << 40 // more than any log holds; 1 in 65,536 of what is no record gets by
+	}
+	return w.next + LSN((off-w.off)/frame.HeaderBytes)
+}
+
 // later parses a record that may come after the end of w.
-func (w *walk) later(b []byte, mask uint32) (frame.Header, []byte, bool) {
+func (w *walk) later(b []byte, mask uint32, highest LSN) (frame.Header, []byte, bool) {
 	h := frame.Peek(b)
-	if h.Kind == 0 || LSN(h.Seq)+1 < w.next || int(h.Length) > len(b)-frame.HeaderBytes {
+	if h.Kind == 0 || LSN(h.Seq)+1 < w.next || LSN(h.Seq) > highest || int(h.Length) > len(b)-frame.HeaderBytes {
 		return h, nil, false
 	}
+	w.tried++
 	return frame.Parse(b, mask)
 }
 
