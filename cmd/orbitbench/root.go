@@ -127,6 +127,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.verifyCommand(),
 		a.dumpCommand(),
 		a.benchCommand(),
+		a.soakCommand(),
 		a.versionCommand(),
 		a.cellCommand(),
 		a.benchChildCommand(),

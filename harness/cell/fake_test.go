@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -52,7 +53,8 @@ type fakeConfig struct {
 	Buffered   int  `json:"buffered"`    // acknowledges before it writes, and writes so many commits at a time
 	ReuseAfter bool `json:"reuse_after"` // gives versions a second time after reopen
 	FailOpen   bool `json:"fail_open"`
-	DelayUs    int  `json:"delay_us"` // every commit takes so long
+	DelayUs    int  `json:"delay_us"`      // every commit takes so long
+	CheckMs    int  `json:"checkpoint_ms"` // a checkpoint takes so long, and every commit 2 ms meanwhile
 }
 
 type fakeDriver struct{}
@@ -78,6 +80,8 @@ func (d fakeDriver) Configure(o engines.Options) (any, error) {
 type fakeEngine struct {
 	c     fakeConfig
 	begin time.Time
+
+	checkpointing atomic.Bool
 
 	mu      sync.Mutex
 	file    *os.File                                  // guarded by mu
@@ -187,6 +191,9 @@ func (e *fakeEngine) Apply(_ context.Context, b *engines.Batch) error {
 		}
 	}
 	time.Sleep(time.Duration(e.c.DelayUs) * time.Microsecond)
+	if e.checkpointing.Load() {
+		time.Sleep(2 * time.Millisecond)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.commits++
@@ -276,6 +283,14 @@ func (e *fakeEngine) Scan(_ context.Context, ks engines.Keyspace, from, to []byt
 			return err
 		}
 	}
+	return nil
+}
+
+// Checkpoint is engines.Checkpointer: it does nothing but hold the others up.
+func (e *fakeEngine) Checkpoint(context.Context) error {
+	e.checkpointing.Store(true)
+	defer e.checkpointing.Store(false)
+	time.Sleep(time.Duration(e.c.CheckMs) * time.Millisecond)
 	return nil
 }
 

@@ -44,7 +44,8 @@ const (
 type recoveryJob struct {
 	Spec  Spec   `json:"spec"`
 	Store string `json:"store"`
-	Probe int    `json:"probe"` // which resident recovery-open reads first
+	Probe int    `json:"probe"`          // which resident recovery-open reads first
+	Soak  *soak  `json:"soak,omitempty"` // for soak-load
 }
 
 // loadReply is a line that recovery-load writes.

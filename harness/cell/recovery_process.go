@@ -21,12 +21,11 @@ import (
 // acksDescriptor is where a process of a recovery finds the shared memory.
 const acksDescriptor = 3
 
-// recoveryProcess is the body of `cell recovery-load` and `cell recovery-open`.
-// What goes wrong with the engine is said on stdout; an error is returned for
+// recoveryProcess is the body of `cell NAME` for the processes of a recovery. What goes wrong with the engine is said on stdout; an error is returned for
 // what is wrong with the call.
 func recoveryProcess(ctx context.Context, args []string, lookup Lookup, stdin io.Reader, stdout io.Writer) error {
-	if len(args) != 1 || args[0] != "recovery-load" && args[0] != "recovery-open" {
-		return fmt.Errorf("arguments are %q, want none, recovery-load or recovery-open", args)
+	if len(args) != 1 {
+		return fmt.Errorf("arguments are %q, want none, or the name of a process", args)
 	}
 	var job recoveryJob
 	if err := readJSON(stdin, &job); err != nil {
@@ -43,20 +42,27 @@ func recoveryProcess(ctx context.Context, args []string, lookup Lookup, stdin io
 	if r.acks, err = mapAcks(os.NewFile(acksDescriptor, "acks"), r.space.Size()); err != nil {
 		return err
 	}
-	if args[0] == "recovery-load" {
-		if err := r.load(ctx); err != nil {
-			return r.out.Encode(loadReply{Error: err.Error()})
+	switch args[0] {
+	case "recovery-load":
+		err = r.load(ctx)
+	case "soak-load":
+		err = r.soak(ctx)
+	case "recovery-open":
+		reply, err := r.open(ctx)
+		if err != nil {
+			reply = &openReply{Error: err.Error()}
 		}
-		return nil
+		return r.out.Encode(reply)
+	default:
+		return fmt.Errorf("process is %q, want recovery-load, recovery-open or soak-load", args[0])
 	}
-	reply, err := r.open(ctx)
 	if err != nil {
-		reply = &openReply{Error: err.Error()}
+		return r.out.Encode(loadReply{Error: err.Error()})
 	}
-	return r.out.Encode(reply)
+	return nil
 }
 
-// recovering is one of the two processes.
+// recovering is one of the processes.
 type recovering struct {
 	job    *recoveryJob
 	driver engines.Driver

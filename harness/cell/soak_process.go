@@ -1,0 +1,201 @@
+package cell
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"orbitbench/engines"
+	"orbitbench/harness/clock"
+	"orbitbench/harness/record"
+	"orbitbench/harness/result"
+	"orbitbench/workloads"
+)
+
+// soak is what soak-load is told beyond a recovery.
+type soak struct {
+	Seconds           float64 `json:"seconds"`
+	CheckpointSeconds float64 `json:"checkpoint_seconds"` // between checkpoints that are asked for; 0: none are
+}
+
+// soakReply is a line that soak-load writes.
+type soakReply struct {
+	loadReply
+	Path    string       `json:"path,omitempty"`
+	Elapsed float64      `json:"elapsed,omitempty"` // seconds of the measured time
+	PerS    float64      `json:"per_s,omitempty"`
+	Summary *soakSummary `json:"summary,omitempty"` // once, when the time is over; the renewals go on
+}
+
+// soakSummary is what the process has measured.
+type soakSummary struct {
+	Seconds           float64         `json:"seconds"`
+	Checkpoints       int             `json:"checkpoints"`
+	CheckpointSeconds float64         `json:"checkpoint_seconds"`
+	Steady            result.SoakPart `json:"steady"`
+	During            result.SoakPart `json:"during"`
+}
+
+// soaking is the process that renews until it is killed.
+type soaking struct {
+	*recovering
+	clock   clock.Clock
+	begin   int64 // of the measured time, on the clock
+	windows *windows
+	asked   []busy // checkpoints that were asked for; read when askedDone is closed
+	engine  engines.Engine
+	over    atomic.Bool // the measured time is over
+}
+
+// soak loads, renews for the measured time, says what that gave, and goes on
+// renewing until the process is killed.
+func (r *recovering) soak(ctx context.Context) error {
+	s := &soaking{recovering: r}
+	return s.run(ctx)
+}
+
+func (s *soaking) run(ctx context.Context) error {
+	e, err := s.driver.Open(ctx, s.options())
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	s.engine, s.clock, s.windows = e, clock.New(), newWindows()
+	d := s.directory(e)
+	cell := &renewal{spec: &s.job.Spec, clock: s.clock, space: s.space, engine: e, cell: new(result.Cell)}
+	cell.table = newTable(&cell.arena, s.space.Size(), s.space.Shared())
+	cell.progress = func(p Progress) { _ = s.out.Encode(loadReply{Done: int(p.Done)}) } // a reader that went away has killed us
+	if err := cell.load(ctx, d); err != nil {
+		return err
+	}
+	copy(s.acks.latest, cell.table.version)
+	if err := s.out.Encode(soakReply{loadReply: loadReply{Loaded: s.space.Residents()}, Path: d.Path()}); err != nil {
+		return err
+	}
+	failed := make(chan error, s.job.Spec.Params.Workers+1)
+	s.begin = s.clock.Now()
+	for i, next := range workloads.NewRenewals(s.space, s.job.Spec.Seed) {
+		w := cell.newWorker(d, next)
+		go func() { failed <- s.renew(ctx, i, w) }()
+	}
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		if err := s.checkpoints(ctx); err != nil {
+			failed <- err
+		}
+	}()
+	if err := s.watch(ctx, failed); err != nil {
+		return err
+	}
+	<-asked
+	if err := s.out.Encode(soakReply{Summary: s.summary()}); err != nil {
+		return err
+	}
+	return <-failed
+}
+
+// renew is one writer; it returns when an operation fails.
+func (s *soaking) renew(ctx context.Context, writer int, w *worker) error {
+	draw := make([]workloads.Draw, 1)
+	began := s.clock.Now()
+	for ctx.Err() == nil {
+		w.next.Fill(draw)
+		op, outcome := w.do(&draw[0], began)
+		ended := s.clock.Now()
+		switch {
+		case op != workloads.Renew:
+			return fmt.Errorf("%v where only renewals were asked for", op)
+		case outcome == record.Error:
+			return w.err
+		case outcome == record.OK:
+			s.acks.acknowledge(writer, draw[0].Actor, w.granted)
+			if !s.over.Load() {
+				s.windows.add(ended-s.begin, ended-began)
+			}
+		}
+		began = ended
+	}
+	return errInterrupted
+}
+
+// checkpoints asks for a checkpoint now and then while the time is measured.
+func (s *soaking) checkpoints(ctx context.Context) error {
+	c, ok := s.engine.(engines.Checkpointer)
+	if !ok || s.job.Soak.CheckpointSeconds <= 0 {
+		return nil
+	}
+	pause := time.Duration(s.job.Soak.CheckpointSeconds * 1e9)
+	for {
+		time.Sleep(pause) // the load goes on meanwhile; this is the schedule
+		if s.over.Load() || ctx.Err() != nil {
+			return nil
+		}
+		begin := s.clock.Now()
+		if err := c.Checkpoint(ctx); err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+		s.asked = append(s.asked, busy{begin - s.begin, s.clock.Now() - s.begin})
+	}
+}
+
+// watch folds windows and reports once a second until the measured time is over.
+func (s *soaking) watch(ctx context.Context, failed <-chan error) error {
+	tick := time.NewTicker(foldBehind * soakWindow / 4)
+	defer tick.Stop()
+	var lastSecond int
+	var lastCount uint64
+	for {
+		select {
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			return errInterrupted
+		case <-tick.C:
+		}
+		now := s.clock.Now() - s.begin
+		elapsed := float64(now) / 1e9
+		if elapsed >= s.job.Soak.Seconds {
+			s.over.Store(true)
+			s.windows.fold(now-s.windows.length, true)
+			return nil
+		}
+		s.windows.fold(now, false)
+		if int(elapsed) > lastSecond {
+			n := s.acks.renewals()
+			per := float64(n-lastCount) / (float64(int(elapsed)) - float64(lastSecond))
+			lastSecond, lastCount = int(elapsed), n
+			if err := s.out.Encode(soakReply{Elapsed: elapsed, PerS: per}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// summary tells the windows apart by what the engine says it did.
+func (s *soaking) summary() *soakSummary {
+	sum := &soakSummary{Seconds: s.job.Soak.Seconds}
+	work := s.asked
+	start := s.clock.Begin().Add(time.Duration(s.begin))
+	if sp, ok := s.engine.(engines.Spanner); ok {
+		work = nil
+		for _, span := range sp.Spans() {
+			if b := (busy{int64(span.Begin.Sub(start)), int64(span.End.Sub(start))}); isCheckpoint(span) && b.end > 0 && float64(b.begin) < s.job.Soak.Seconds*1e9 {
+				work = append(work, b)
+			}
+		}
+		if len(work) < len(s.asked) {
+			work = append(work, s.asked...) // an engine whose spans do not show what it was asked for
+		}
+	}
+	sum.Checkpoints = len(work)
+	for _, b := range work {
+		sum.CheckpointSeconds += float64(b.end-b.begin) / 1e9
+	}
+	sum.Steady, sum.During = s.windows.parts(work)
+	return sum
+}
+
+// isCheckpoint reports whether a span is work that a checkpoint does: making a
+// segment ready belongs to the steady state.
+func isCheckpoint(s engines.Span) bool { return s.Kind != "segment" && !s.End.IsZero() }
