@@ -2,7 +2,6 @@ package cell
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/harness/child"
 	"orbitbench/harness/procstat"
 	"orbitbench/harness/result"
 	"orbitbench/workloads"
@@ -112,26 +112,22 @@ func (s *soakRun) run(ctx context.Context) (out *result.Soak, err error) {
 func (s *soakRun) loadAndKill(ctx context.Context) (err error) {
 	job := s.job()
 	job.Soak = &soak{Seconds: s.o.Seconds, CheckpointSeconds: s.o.CheckpointSeconds}
-	p, err := startProcess(ctx, "soak-load", job, s.acks.file)
+	p, err := child.Start(ctx, []string{"cell", "soak-load"}, job, s.acks.file)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.kill()) }()
+	defer func() { err = errors.Join(err, p.Kill()) }()
 	for {
-		line, err := p.line()
-		if err != nil {
-			return err
-		}
 		var reply soakReply
-		if err := json.Unmarshal(line, &reply); err != nil {
-			return fmt.Errorf("soak-load said %q: %w", line, err)
+		if err := p.Decode(&reply); err != nil {
+			return err
 		}
 		if reply.Error != "" {
 			return errors.New(reply.Error)
 		}
 		if reply.Summary != nil {
 			s.take(reply.Summary)
-			return s.kill(ctx, p)
+			return s.kill(p)
 		}
 		if err := s.heard(&reply); err != nil {
 			return err
@@ -180,15 +176,15 @@ func (s *soakRun) take(sum *soakSummary) {
 
 // kill ends the writers in the middle of their work. What was pledged before
 // must survive; under class interval the window goes by first.
-func (s *soakRun) kill(ctx context.Context, p *process) error {
+func (s *soakRun) kill(p *child.Process) error {
 	window := s.o.Durability.Window
 	if window > 0 {
 		s.acks.pledge()
-		if err := p.alive(ctx, window+intervalMargin); err != nil {
+		if err := silent(p, window+intervalMargin); err != nil {
 			return err
 		}
 	}
-	if err := p.kill(); err != nil {
+	if err := p.Kill(); err != nil {
 		return err
 	}
 	if window == 0 {
