@@ -7,7 +7,7 @@ import (
 	"orbitbench/engines/adapter"
 )
 
-// ops are the operations of one transaction, as ob_commit (shim.h) takes them:
+// ops are the operations of one transaction, as lm_commit (shim.h) takes them:
 //
 //	 0        1          2             4               8
 //	+--------+----------+-------------+---------------+-----------+-------------+

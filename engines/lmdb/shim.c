@@ -5,7 +5,7 @@
 
 #include "shim.h"
 
-int ob_open(ob_store *s, const char *dir, const char *const *names, size_t map, unsigned readers, unsigned flags)
+int lm_open(ob_store *s, const char *dir, const char *const *names, size_t map, unsigned readers, unsigned flags)
 {
 	MDB_txn *txn = NULL;
 	MDB_envinfo info;
@@ -36,7 +36,7 @@ failed:
 	return rc;
 }
 
-int ob_reader(ob_store *s, MDB_txn **txn)
+int lm_reader(ob_store *s, MDB_txn **txn)
 {
 	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, txn);
 	if (rc == 0)
@@ -44,7 +44,7 @@ int ob_reader(ob_store *s, MDB_txn **txn)
 	return rc;
 }
 
-int ob_see_latest(MDB_txn *txn)
+int lm_see_latest(MDB_txn *txn)
 {
 	for (;;) {
 		MDB_envinfo info;
@@ -57,11 +57,11 @@ int ob_see_latest(MDB_txn *txn)
 	}
 }
 
-ob_read ob_get(MDB_txn *txn, int latest, MDB_dbi dbi, const void *key, size_t keylen, void *buf, size_t cap)
+ob_read lm_get(MDB_txn *txn, int latest, MDB_dbi dbi, const void *key, size_t keylen, void *buf, size_t cap)
 {
 	ob_read r = {0, 0};
 	MDB_val k = {keylen, (void *)key}, v;
-	if (latest && (r.rc = ob_see_latest(txn)) != 0)
+	if (latest && (r.rc = lm_see_latest(txn)) != 0)
 		return r;
 	r.rc = mdb_get(txn, dbi, &k, &v);
 	if (r.rc == 0) {
@@ -89,7 +89,7 @@ static int carry_out(MDB_txn *txn, const MDB_dbi *dbis, const unsigned char *op,
 	return 0;
 }
 
-int ob_commit(ob_store *s, const void *ops, size_t len, int flush)
+int lm_commit(ob_store *s, const void *ops, size_t len, int flush)
 {
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
@@ -126,7 +126,7 @@ static int renew_in(MDB_txn *txn, MDB_dbi dbi, MDB_val *k, MDB_val *v, const ob_
 	return rc;
 }
 
-ob_renewed ob_renew_lease(ob_store *s, const void *key, size_t keylen, const ob_renewal *r)
+ob_renewed lm_renew_lease(ob_store *s, const void *key, size_t keylen, const ob_renewal *r)
 {
 	ob_renewed out = {0, OB_SLOW, 0};
 	MDB_val k = {keylen, (void *)key}, v;
@@ -145,7 +145,7 @@ ob_renewed ob_renew_lease(ob_store *s, const void *key, size_t keylen, const ob_
 	return out;
 }
 
-int ob_seek(MDB_txn *txn, MDB_dbi dbi, const void *from, size_t fromlen, MDB_cursor **cursor, int *found)
+int lm_seek(MDB_txn *txn, MDB_dbi dbi, const void *from, size_t fromlen, MDB_cursor **cursor, int *found)
 {
 	MDB_val k = {fromlen, (void *)from}, v;
 	int rc = mdb_cursor_open(txn, dbi, cursor);
@@ -166,7 +166,7 @@ static int reached(const MDB_val *key, const void *upper, size_t upperlen)
 	return order > 0 || (order == 0 && key->mv_size >= upperlen);
 }
 
-ob_chunk ob_next(MDB_cursor *cursor, const void *upper, size_t upperlen, void *buf, size_t cap)
+ob_chunk lm_next(MDB_cursor *cursor, const void *upper, size_t upperlen, void *buf, size_t cap)
 {
 	ob_chunk c = {0, 0, 0, 0};
 	MDB_val k, v;
@@ -195,9 +195,9 @@ ob_chunk ob_next(MDB_cursor *cursor, const void *upper, size_t upperlen, void *b
 	return c;
 }
 
-int ob_records(MDB_txn *txn, const ob_store *s, size_t *records)
+int lm_records(MDB_txn *txn, const ob_store *s, size_t *records)
 {
-	int rc = ob_see_latest(txn);
+	int rc = lm_see_latest(txn);
 	if (rc != 0)
 		return rc;
 	*records = 0;

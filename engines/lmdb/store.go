@@ -5,12 +5,12 @@ package lmdb
 // #cgo LDFLAGS: -llmdb
 // #include <stdlib.h>
 // #include "shim.h"
-// #cgo noescape ob_renew_lease
-// #cgo nocallback ob_renew_lease
-// #cgo noescape ob_get
-// #cgo nocallback ob_get
-// #cgo noescape ob_commit
-// #cgo nocallback ob_commit
+// #cgo noescape lm_renew_lease
+// #cgo nocallback lm_renew_lease
+// #cgo noescape lm_get
+// #cgo nocallback lm_get
+// #cgo noescape lm_commit
+// #cgo nocallback lm_commit
 import "C"
 
 import (
@@ -20,7 +20,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -37,10 +36,9 @@ type store struct {
 	path string // of the data file
 	c    *C.ob_store
 
-	crossings atomic.Uint64 // calls of C, for tests
-	mu        sync.Mutex
-	free      []*C.MDB_txn // guarded by mu; read transactions that are reset
-	readers   []*C.MDB_txn // guarded by mu; every one that was begun
+	mu      sync.Mutex
+	free    []*C.MDB_txn // guarded by mu; read transactions that are reset
+	readers []*C.MDB_txn // guarded by mu; every one that was begun
 }
 
 func openStore(dir string, c *effective) (*store, error) {
@@ -60,7 +58,7 @@ func openStore(dir string, c *effective) (*store, error) {
 	}
 	size, err := s.checkSize()
 	if err == nil {
-		err = s.code(C.ob_open(s.c, cdir, &names[0], C.size_t(c.MapSize), C.uint(c.MaxReaders), flags))
+		err = s.code(C.lm_open(s.c, cdir, &names[0], C.size_t(c.MapSize), C.uint(c.MaxReaders), flags))
 	}
 	if err == nil && size > 0 {
 		_, err = s.checkSize()
@@ -119,7 +117,7 @@ func (s *store) reader() (*C.MDB_txn, error) {
 	}
 	s.mu.Unlock()
 	var txn *C.MDB_txn
-	if err := s.code(C.ob_reader(s.c, &txn)); err != nil {
+	if err := s.code(C.lm_reader(s.c, &txn)); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -147,8 +145,7 @@ func (s *store) read(db engines.Keyspace, key, buf []byte) ([]byte, error) {
 
 func (s *store) get(txn *C.MDB_txn, latest C.int, db engines.Keyspace, key, buf []byte) ([]byte, error) {
 	for {
-		s.crossings.Add(1)
-		r := C.ob_get(txn, latest, s.c.dbis[db], pointer(key), C.size_t(len(key)), pointer(buf), C.size_t(cap(buf)))
+		r := C.lm_get(txn, latest, s.c.dbis[db], pointer(key), C.size_t(len(key)), pointer(buf), C.size_t(cap(buf)))
 		if r.rc != 0 {
 			return buf[:0], s.code(r.rc)
 		}
@@ -162,20 +159,18 @@ func (s *store) get(txn *C.MDB_txn, latest C.int, db engines.Keyspace, key, buf 
 // commit carries out operations in one transaction (see ops). Only the holder
 // of the writer lock may call it.
 func (s *store) commit(o *ops, flush bool) error {
-	s.crossings.Add(1)
 	wait := C.int(0)
 	if flush {
 		wait = 1
 	}
-	return s.code(C.ob_commit(s.c, pointer(o.raw), C.size_t(len(o.raw)), wait))
+	return s.code(C.lm_commit(s.c, pointer(o.raw), C.size_t(len(o.raw)), wait))
 }
 
 // renew renews a lease in one transaction. done is false if Go must find out
 // what is wrong; have is set with a conflict.
 func (s *store) renew(key []byte, held, next engines.Version, r lease.Renewal) (have engines.Version, done bool, err error) {
-	s.crossings.Add(1)
 	args := C.ob_renewal{held: C.uint64_t(held), next: C.uint64_t(next), expires_at: C.int64_t(r.ExpiresAt), now: C.int64_t(r.Now)}
-	out := C.ob_renew_lease(s.c, pointer(key), C.size_t(len(key)), &args)
+	out := C.lm_renew_lease(s.c, pointer(key), C.size_t(len(key)), &args)
 	if out.rc != 0 {
 		return 0, false, s.code(out.rc)
 	}
@@ -196,7 +191,7 @@ func (s *store) scan(txn *C.MDB_txn, db engines.Keyspace, from, to []byte, next 
 	}
 	var cursor *C.MDB_cursor
 	var found C.int
-	if err := s.code(C.ob_seek(txn, s.c.dbis[db], pointer(from), C.size_t(len(from)), &cursor, &found)); err != nil {
+	if err := s.code(C.lm_seek(txn, s.c.dbis[db], pointer(from), C.size_t(len(from)), &cursor, &found)); err != nil {
 		return err
 	}
 	defer C.mdb_cursor_close(cursor)
@@ -205,7 +200,7 @@ func (s *store) scan(txn *C.MDB_txn, db engines.Keyspace, from, to []byte, next 
 		if err := next(); err != nil {
 			return err
 		}
-		c := C.ob_next(cursor, pointer(to), C.size_t(len(to)), pointer(buf), C.size_t(len(buf)))
+		c := C.lm_next(cursor, pointer(to), C.size_t(len(to)), pointer(buf), C.size_t(len(buf)))
 		if c.rc != 0 {
 			return s.code(c.rc)
 		}
@@ -234,7 +229,7 @@ func (s *store) scan(txn *C.MDB_txn, db engines.Keyspace, from, to []byte, next 
 }
 
 // begin makes a transaction of reader see the store as it is now, until end.
-func (s *store) begin(txn *C.MDB_txn) error { return s.code(C.ob_see_latest(txn)) }
+func (s *store) begin(txn *C.MDB_txn) error { return s.code(C.lm_see_latest(txn)) }
 
 func (s *store) end(txn *C.MDB_txn) { C.mdb_txn_reset(txn) }
 
@@ -256,7 +251,7 @@ func (s *store) records() (uint64, error) {
 	}
 	defer s.release(txn)
 	var n C.size_t
-	return uint64(n), s.code(C.ob_records(txn, s.c, &n))
+	return uint64(n), s.code(C.lm_records(txn, s.c, &n))
 }
 
 // pointer returns the address of the bytes of b, NULL if b has no memory.
