@@ -7,10 +7,11 @@
 //  1. Each keyspace is a column family; the default one holds the adapter's
 //     version state. A value is the version followed by the caller's value.
 //  2. grocksdb opens the store and owns options, column families, snapshots and
-//     checkpoints. Reads, writes and scans go through four functions of our own
-//     (shim.c) that cross into C once each and allocate nothing: a read copies
-//     into the caller's buffer, a write hands over a whole batch in RocksDB's
-//     own batch format (batch.go), a scan takes a buffer full of records.
+//     checkpoints. Reads, writes, renewals and scans go through functions of our
+//     own (shim.c) that cross into C once each and allocate nothing in Go: a read
+//     copies into the caller's buffer, a write hands over a whole batch in
+//     RocksDB's own batch format (batch.go), a renewal gets, checks, patches and
+//     writes, a scan takes a buffer full of records.
 //  3. A commit takes the latches of its keys, reads their versions, judges its
 //     conditions and writes one batch. Commits to different keys run in
 //     parallel and RocksDB forms its own write groups, each with one sync of

@@ -105,17 +105,22 @@ func (e *engine) applyLatched(b *engines.Batch, c *call) error {
 	return e.submit(&c.batch)
 }
 
-// submit writes a batch to the log and the memtables. An error means that it
-// was not applied; any but a full device ends the engine, because the log may
-// hold it all the same.
+// submit writes a batch to the log and the memtables.
 func (e *engine) submit(b *batch) error {
-	if err := e.store.apply(e.store.write, b); err != nil {
+	return e.submitted(e.store.apply(e.store.write, b), uint64(len(b.rep)))
+}
+
+// submitted judges a write of so many bytes. An error means that it was not
+// applied; any but a full device ends the engine, because the log may hold it
+// all the same.
+func (e *engine) submitted(err error, size uint64) error {
+	if err != nil {
 		if errors.Is(err, engines.ErrFull) {
 			return err
 		}
 		return e.gate.Fail(err)
 	}
-	e.logBytes.Add(uint64(len(b.rep)))
+	e.logBytes.Add(size)
 	return nil
 }
 
@@ -136,7 +141,7 @@ func (e *engine) wait() error {
 	return nil
 }
 
-// RenewLease is the native renewal: one read, one write, no batch of ours.
+// RenewLease is the native renewal: read, check and write in one call of C.
 func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Version, r lease.Renewal) (engines.Version, error) {
 	if err := engines.ValidateKey(engines.Leases, key); err != nil {
 		return 0, err
@@ -160,6 +165,29 @@ func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Versio
 func (e *engine) renewLatched(c *call, key []byte, held engines.Version, r lease.Renewal) (engines.Version, error) {
 	latch := e.latches.Lock(engines.Leases, key)
 	defer e.latches.Unlock(latch)
+	if held == 0 || held > e.versions.Ceiling() {
+		// No record can have it, unless none was assigned yet since Open. Either
+		// way it must not be the version from which the next one is told.
+		return e.renewSlowly(c, key, held, r)
+	}
+	next, err := e.versions.Next(held)
+	if err != nil {
+		return 0, err
+	}
+	out, err := e.store.renew(key, held, next, r)
+	switch {
+	case out.wrote:
+		return next, e.submitted(err, out.size)
+	case err != nil:
+		return 0, err
+	case !out.done:
+		return e.renewSlowly(c, key, held, r)
+	}
+	return 0, e.counters.Outcome(&engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: out.have})
+}
+
+// renewSlowly reads first, and finds out what is wrong.
+func (e *engine) renewSlowly(c *call, key []byte, held engines.Version, r lease.Renewal) (engines.Version, error) {
 	record, err := e.store.get(e.store.read, engines.Leases, key, c.Record)
 	c.Record = record
 	if err != nil {

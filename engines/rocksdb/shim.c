@@ -1,6 +1,7 @@
 //go:build rocksdb && cgo
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rocksdb/c.h"
@@ -19,6 +20,41 @@ ob_read ob_get(void *db, void *readoptions, void *cf, const void *key, size_t ke
 	}
 	rocksdb_pinnableslice_destroy(p);
 	return r;
+}
+
+// write_renewed writes a record that was patched.
+static void write_renewed(void *db, void *writeoptions, void *cf, const void *key, size_t keylen, const unsigned char *record, size_t len, ob_renewed *out)
+{
+	rocksdb_writebatch_t *b = rocksdb_writebatch_create();
+	rocksdb_writebatch_put_cf(b, cf, key, keylen, (const char *)record, len);
+	rocksdb_writebatch_data(b, &out->len);
+	out->wrote = 1;
+	rocksdb_write(db, writeoptions, b, &out->err);
+	rocksdb_writebatch_destroy(b);
+}
+
+ob_renewed ob_renew_lease(void *db, void *readoptions, void *writeoptions, void *cf, const void *key, size_t keylen, const ob_renewal *r)
+{
+	ob_renewed out = {NULL, 0, OB_SLOW, 0, 0};
+	unsigned char small[1024];
+	unsigned char *record = small;
+	size_t len;
+	rocksdb_pinnableslice_t *p = rocksdb_get_pinned_cf(db, readoptions, cf, key, keylen, &out.err);
+	if (p == NULL)
+		return out;
+	const char *value = rocksdb_pinnableslice_value(p, &len);
+	if (value == NULL || (len > sizeof small && (record = malloc(len)) == NULL)) {
+		rocksdb_pinnableslice_destroy(p);
+		return out;
+	}
+	memcpy(record, value, len);
+	rocksdb_pinnableslice_destroy(p);
+	out.outcome = ob_renew(record, len, r, &out.have);
+	if (out.outcome == OB_RENEWED)
+		write_renewed(db, writeoptions, cf, key, keylen, record, len, &out);
+	if (record != small)
+		free(record);
+	return out;
 }
 
 char *ob_write(void *db, void *writeoptions, const void *rep, size_t len)

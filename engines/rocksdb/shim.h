@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "../adapter/renew.h"
+
 typedef struct {
 	char  *err;
 	size_t len;   // of the value, which may be more than was copied
@@ -12,6 +14,18 @@ typedef struct {
 
 // ob_get copies the value under the key to buf, or its first cap bytes.
 ob_read ob_get(void *db, void *readoptions, void *cf, const void *key, size_t keylen, void *buf, size_t cap);
+
+typedef struct {
+	char  *err;
+	int    wrote;   // err is of the write, whose outcome it leaves open
+	int    outcome; // OB_RENEWED ..., if err is NULL
+	uint64_t have;
+	size_t len;     // of the batch that was written
+} ob_renewed;
+
+// ob_renew_lease renews the lease under the key: get, check, patch, write. The
+// caller holds the latch of the key.
+ob_renewed ob_renew_lease(void *db, void *readoptions, void *writeoptions, void *cf, const void *key, size_t keylen, const ob_renewal *r);
 
 // ob_write applies a batch given by its bytes.
 char *ob_write(void *db, void *writeoptions, const void *rep, size_t len);

@@ -5,6 +5,8 @@ package rocksdb
 // #cgo LDFLAGS: -lrocksdb
 // #include "rocksdb/c.h"
 // #include "shim.h"
+// #cgo noescape ob_renew_lease
+// #cgo nocallback ob_renew_lease
 import "C"
 
 import (
@@ -20,6 +22,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/engines/adapter"
+	"orbitbench/engines/lease"
 )
 
 // store is an open RocksDB with everything in C memory that belongs to it.
@@ -169,6 +172,26 @@ func (s *store) getCF(ro *grocksdb.ReadOptions, cf unsafe.Pointer, key, buf []by
 		}
 		buf = make([]byte, 0, r.len) // and again: it may have grown meanwhile
 	}
+}
+
+// renew renews the lease under key in one crossing. done is false if Go must find
+// out what is wrong; have is set with a conflict; size is that of the batch that
+// was written. wrote tells an error of the write from one of the read.
+func (s *store) renew(key []byte, held, next engines.Version, r lease.Renewal) (out renewed, err error) {
+	args := C.ob_renewal{held: C.uint64_t(held), next: C.uint64_t(next), expires_at: C.int64_t(r.ExpiresAt), now: C.int64_t(r.Now)}
+	c := C.ob_renew_lease(s.raw, handle(s.read), handle(s.write), s.cfs[engines.Leases].handle, pointer(key), C.size_t(len(key)), &args)
+	out = renewed{have: engines.Version(c.have), done: c.outcome != C.OB_SLOW, wrote: c.wrote != 0, size: uint64(c.len)}
+	if c.err != nil {
+		return out, s.takeError(c.err)
+	}
+	return out, nil
+}
+
+// renewed is what came of a renewal in C.
+type renewed struct {
+	have        engines.Version
+	done, wrote bool
+	size        uint64
 }
 
 // apply writes a batch.

@@ -9,13 +9,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/linxGnu/grocksdb"
 
 	"orbitbench/engines"
 	"orbitbench/engines/adapter"
+	"orbitbench/engines/lease"
 )
 
 // TestBatchBytes compares our batch with the one that the library builds.
@@ -106,5 +109,96 @@ func TestDamagedTable(t *testing.T) {
 	}
 	if !errors.Is(err, engines.ErrCorrupt) {
 		t.Errorf("reading damaged tables: %v, want ErrCorrupt", err)
+	}
+}
+
+// TestOneCrossingPerRenewal counts the calls of C.
+func TestOneCrossingPerRenewal(t *testing.T) {
+	ctx := context.Background()
+	o := engines.Options{Dir: filepath.Join(t.TempDir(), "s"), Durability: engines.Durability{Class: engines.Process}}
+	opened, err := Driver{}.Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := opened.(*engine)
+	defer e.Close()
+	for _, custom := range []int{0, 5000} { // on the stack in C, and not
+		l := lease.New("node", 0, time.Hour, make([]byte, custom))
+		record, err := l.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b engines.Batch
+		b.Put(engines.Leases, []byte("actor"), record)
+		if err := e.Apply(ctx, &b); err != nil {
+			t.Fatal(err)
+		}
+		v, before := b.Ops[0].Assigned, runtime.NumCgoCall()
+		for range 10 {
+			if v, err = e.RenewLease(ctx, []byte("actor"), v, lease.Renewal{ExpiresAt: 1 << 60, Now: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := runtime.NumCgoCall() - before; n != 10 {
+			t.Errorf("%d crossings for 10 renewals, want one each", n)
+		}
+	}
+	if _, err = e.RenewLease(ctx, []byte("actor"), 1<<62, lease.Renewal{ExpiresAt: 1 << 60, Now: 1}); !errors.Is(err, engines.ErrConflict) {
+		t.Errorf("renewing with a version that was never given: %v, want ErrConflict", err)
+	}
+	if c := e.versions.Ceiling(); c >= 1<<60 {
+		t.Errorf("an absurd version raised the ceiling to %d", c)
+	}
+}
+
+// TestNoLatchThroughASync holds a sync and demands that meanwhile the key whose
+// commit waits for it can be read and committed to, and so can every other.
+func TestNoLatchThroughASync(t *testing.T) {
+	ctx := context.Background()
+	o := engines.Options{Dir: filepath.Join(t.TempDir(), "s"), Durability: engines.Durability{Class: engines.Sync}}
+	opened, err := Driver{}.Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := opened.(*engine)
+	defer e.Close()
+	hold, entered := make(chan struct{}), make(chan struct{}, 8)
+	inner := e.walSync.sync
+	e.walSync.sync = func() error {
+		entered <- struct{}{}
+		<-hold
+		return inner()
+	}
+	done := make(chan error, 3)
+	put := func(key string) {
+		var b engines.Batch
+		b.Put(engines.Nodes, []byte(key), []byte("v"))
+		done <- e.Apply(ctx, &b)
+	}
+	go put("hot")
+	<-entered // it will wait for the device until hold is closed
+	if _, v, err := e.Get(ctx, engines.Nodes, []byte("hot"), nil); err != nil || v != 1 {
+		t.Errorf("reading meanwhile: version %d, %v", v, err)
+	}
+	go put("hot")
+	go put("other")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		_, v, err := e.Get(ctx, engines.Nodes, []byte("hot"), nil)
+		_, _, otherErr := e.Get(ctx, engines.Nodes, []byte("other"), nil)
+		if err == nil && v == 2 && otherErr == nil {
+			break // both are written, and wait for the next sync
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a commit waits for a sync that is not its own: %v, %v", err, otherErr)
+		}
+	}
+	close(hold)
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := e.walSync.count(); n > 3 {
+		t.Errorf("%d syncs for three commits", n)
 	}
 }
