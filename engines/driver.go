@@ -103,6 +103,9 @@ type Info struct {
 	// reason for each class that it cannot.
 	Classes []Class
 	WhyNot  map[Class]string
+	// RecyclesLog: it writes faster once it uses the files of its log again, so
+	// that a measurement of its steady state begins after that.
+	RecyclesLog bool
 	// VisibleBeforeDurable: readers may see a commit before it is durable.
 	VisibleBeforeDurable bool
 	// QueryCacheEvicts: records of QueryCache may vanish by themselves.

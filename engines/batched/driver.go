@@ -70,6 +70,7 @@ func (d driver) Info() engines.Info {
 		WhyNot:  i.WhyNot,
 
 		Optional:             true,
+		RecyclesLog:          i.RecyclesLog,
 		VisibleBeforeDurable: i.VisibleBeforeDurable,
 		QueryCacheEvicts:     i.QueryCacheEvicts,
 		TimeSeriesAppendOnly: i.TimeSeriesAppendOnly,

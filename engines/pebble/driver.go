@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"syscall"
 
@@ -27,6 +28,7 @@ var info = engines.Info{
 	Package: "orbitbench/engines/pebble",
 	Classes: engines.Classes(),
 
+	RecyclesLog:          true,
 	VisibleBeforeDurable: true,
 
 	Configuration: "Levels, blocks, filters, memtable threshold and compaction settings are those of the authors' own benchmark tool " +
@@ -72,18 +74,32 @@ func (Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, erro
 // lock takes the store's LOCK file.
 func lock(dir string) (*pebble.Lock, error) {
 	l, err := pebble.LockDirectory(dir, vfs.Default)
-	if err == nil {
-		return l, nil
+	if err != nil {
+		return nil, lockError(err)
 	}
+	return l, nil
+}
+
+// lockFile takes a lock file that exists.
+func lockFile(name string, on vfs.FS) (io.Closer, error) {
+	l, err := on.Lock(name)
+	if err != nil {
+		return nil, lockError(err)
+	}
+	return l, nil
+}
+
+// lockError turns an error of locking into the contract's.
+func lockError(err error) error {
 	// Pebble has no error of its own for this: within one process it has a
 	// message, between processes the errno of fcntl.
 	var path *fs.PathError
 	held := err.Error() == "lock held by current process" || errors.Is(err, syscall.EAGAIN) ||
 		errors.Is(err, syscall.EACCES) && !errors.As(err, &path)
 	if held {
-		return nil, fmt.Errorf("%w: %w", engines.ErrLocked, err)
+		return fmt.Errorf("%w: %w", engines.ErrLocked, err)
 	}
-	return nil, adapter.MapError(err)
+	return adapter.MapError(err)
 }
 
 // open opens the library's store and reads the version state.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -252,29 +251,4 @@ func TestOptionsAreChecked(t *testing.T) {
 		require.ErrorIs(t, err, ErrUsage)
 		require.ErrorContains(t, err, want)
 	}
-}
-
-func TestWarmSeesRecycling(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name string) {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
-	}
-	write("000001.log")
-	logged := uint64(7)
-	w := newRecycleWatch(dir, func() uint64 { return logged })
-	require.False(t, w.seen())
-	write("000002.log")
-	require.False(t, w.seen(), "a new file is none that was recycled")
-	require.NoError(t, os.Remove(filepath.Join(dir, "000001.log")))
-	time.Sleep(20 * time.Millisecond) // birth times have the resolution of a tick
-	write("000003.log")
-	require.False(t, w.seen(), "a new file with a freed inode is none that was recycled")
-	require.NoError(t, os.Rename(filepath.Join(dir, "000002.log"), filepath.Join(dir, "000004.log")))
-	require.True(t, w.seen(), "a file has a new name")
-
-	require.False(t, w.seen())
-	logged += 3
-	require.False(t, w.seen(), "three files of one byte hold what was logged")
-	logged++
-	require.True(t, w.seen(), "they cannot hold that")
 }

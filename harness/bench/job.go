@@ -18,6 +18,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/harness/procstat"
+	"orbitbench/harness/recycle"
 )
 
 // ChildVerb is the hidden verb under which the program calls ChildMain.
@@ -259,7 +260,7 @@ func checksumFiles(ctx context.Context, dir string) (time.Duration, error) {
 	begin := time.Now()
 	read := 0
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || isLog(e.Name()) {
+		if err != nil || !e.Type().IsRegular() || recycle.IsLog(e.Name()) {
 			return err
 		}
 		f, err := os.Open(path)

@@ -15,10 +15,16 @@ type limits struct {
 	operation time.Duration // for operations after the end of a phase
 	open      time.Duration // for Open, with recovery
 	close     time.Duration // for Close, with its last checkpoint
+
+	rewriteBytes int64 // most that is rewritten until a log is recycled
+	rewriteTime  time.Duration
 }
 
 func defaultLimits() limits {
-	return limits{operation: 60 * time.Second, open: 10 * time.Minute, close: 5 * time.Minute}
+	return limits{
+		operation: 60 * time.Second, open: 10 * time.Minute, close: 5 * time.Minute,
+		rewriteBytes: 512 << 20, rewriteTime: 30 * time.Second,
+	}
 }
 
 // Execute runs a cell of kind renewal or recovery in this process and returns

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 func lookupTest(name string) (engines.Driver, error) {
-	for _, d := range []engines.Driver{fakeDriver{}, memory.Driver{}, noop.Driver{}} {
+	for _, d := range []engines.Driver{fakeDriver{}, memory.Driver{}, noop.Driver{}, recyclingDriver{}} {
 		if d.Info().Name == name {
 			return d, nil
 		}

@@ -105,6 +105,11 @@ func (r *renewal) drive(ctx context.Context) error {
 	if err := r.timed("load", func() error { return r.load(ctx, d) }); err != nil {
 		return err
 	}
+	if r.driver.Info().RecyclesLog {
+		if err := r.timed("rewrite", func() error { return r.rewrite(ctx) }); err != nil {
+			return err
+		}
+	}
 	for _, next := range workloads.NewRenewals(r.space, r.spec.Seed) {
 		r.workers = append(r.workers, r.newWorker(d, next))
 	}

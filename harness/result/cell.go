@@ -30,6 +30,7 @@ type Cell struct {
 	Capabilities []string          `json:"capabilities,omitempty"`
 	Phases       []Phase           `json:"phases,omitempty"`
 	Load         *Load             `json:"load,omitempty"`
+	Rewrite      *Rewrite          `json:"rewrite,omitempty"`
 	Measure      *Measure          `json:"measure,omitempty"`
 	Resources    *Resources        `json:"resources,omitempty"`
 	EngineStats  map[string]uint64 `json:"engine_stats,omitempty"` // counters of the measured phase by snake_case name
@@ -78,6 +79,14 @@ type Load struct {
 	Bytes    int64   `json:"bytes"` // keys and values
 	Seconds  float64 `json:"seconds"`
 	RatePerS float64 `json:"rate_per_s"`
+}
+
+// Rewrite is what was written after the load and before the warm-up to an engine
+// that becomes faster once it uses the files of its log again.
+type Rewrite struct {
+	Bytes       int64   `json:"bytes"` // keys and values
+	Seconds     float64 `json:"seconds"`
+	LogRecycled bool    `json:"log_recycled"` // seen to be; else the bounds of the rewriting were reached
 }
 
 // Measure holds the figures of the measured phase.
