@@ -42,11 +42,12 @@ type Mem struct {
 // inode is a file. Its fields are guarded by Mem.mu, but for stores into data
 // through a mapping.
 type inode struct {
-	data    []byte  // as the process sees it
-	durable []byte  // as the device holds it
-	pending []patch // writes since, in order
-	clean   []byte  // nil, or what the process sees without those, if a failed sync left the device behind (Fault.Clean)
-	mapped  int
+	data    []byte         // as the process sees it
+	durable []byte         // as the device holds it
+	pending []patch        // writes since, in order
+	clean   []byte         // nil, or what the process sees without those, if a failed sync left the device behind (Fault.Clean)
+	mapped  int            // shared mappings
+	private map[*byte]bool // private ones, by their first byte: copies
 }
 
 // patch is a pending write, or a change of length if data is nil.

@@ -158,7 +158,7 @@ func (f *memFile) Allocate(off, n int64) error {
 	return f.Truncate(off + n)
 }
 
-func (f *memFile) Map(off, n int64, _ MapMode) ([]byte, error) {
+func (f *memFile) Map(off, n int64, mode MapMode) ([]byte, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	if err := f.check("mmap", nil, 0); err != nil {
@@ -167,13 +167,26 @@ func (f *memFile) Map(off, n int64, _ MapMode) ([]byte, error) {
 	if off%BlockBytes != 0 || n <= 0 || off+n > int64(len(f.node.data)) {
 		return nil, pathError("mmap", f.name, unix.EINVAL)
 	}
+	if mode == MapPrivate {
+		b := AlignedBuffer(int(n))
+		copyShared(b, f.node.data[off:])
+		if f.node.private == nil {
+			f.node.private = map[*byte]bool{}
+		}
+		f.node.private[&b[0]] = true
+		return b, nil
+	}
 	f.node.mapped++
 	return f.node.data[off : off+n : off+n], nil
 }
 
-func (f *memFile) Unmap([]byte) error {
+func (f *memFile) Unmap(b []byte) error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
+	if f.node.private[&b[0]] {
+		delete(f.node.private, &b[0])
+		return nil
+	}
 	f.node.mapped--
 	return nil
 }

@@ -178,7 +178,12 @@ func (f *osFile) Map(off, n int64, mode MapMode) ([]byte, error) {
 	if mode != MapRead {
 		prot |= unix.PROT_WRITE
 	}
-	b, err := unix.Mmap(f.fd, off, int(n), prot, unix.MAP_SHARED)
+	share := unix.MAP_SHARED
+	if mode == MapPrivate {
+		// Pages that are stored to are not counted ahead: a store of any size can be mapped.
+		share = unix.MAP_PRIVATE | unix.MAP_NORESERVE
+	}
+	b, err := unix.Mmap(f.fd, off, int(n), prot, share)
 	if err != nil {
 		return nil, f.wrap("mmap", err)
 	}

@@ -67,7 +67,11 @@ type File interface {
 	// Map maps the range, which must lie within the file, shared; off is a
 	// multiple of BlockBytes. Stores into a writable mapping survive the death
 	// of the process at once and are durable after Sync of the file. The
-	// mapping outlives Close and must be given back with Unmap.
+	// mapping outlives Close and must be given back with Unmap. A private mapping
+	// shows the file until it is stored to; stores stay in the process and never
+	// reach the file, and what is written to the file under a page that was stored
+	// to is not seen. An access beyond the end of a file that was cut short
+	// faults (debug.SetPanicOnFault).
 	Map(off, n int64, mode MapMode) ([]byte, error)
 	Unmap(b []byte) error
 }
@@ -80,6 +84,7 @@ const (
 	MapRead     MapMode = iota
 	MapWrite            // readable and writable
 	MapPrefault         // writable, and every page made writable before Map returns
+	MapPrivate          // writable, private to the process; a file opened ReadOnly will do
 )
 
 // AlignedBuffer returns n zero bytes whose address is a multiple of BlockBytes.

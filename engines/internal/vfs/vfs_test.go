@@ -102,7 +102,7 @@ func put(t *testing.T, m *Mem, name, data string, flag Flag) File {
 	return f
 }
 
-func content(m *Mem, name string) string {
+func content(m FS, name string) string {
 	b, err := ReadFile(m, name)
 	if err != nil {
 		return "-"
@@ -188,6 +188,31 @@ func TestCrashOfMappedStores(t *testing.T) {
 	require.True(t, strings.HasPrefix(content(m.Crash(rng, LoseNone), "/a")[BlockBytes:], "stored"))
 	require.NoError(t, f.Sync())
 	require.True(t, strings.HasPrefix(content(m.Crash(rng, LoseAll), "/a")[BlockBytes:], "stored"))
+}
+
+// A private mapping shows the file, and its stores stay out of it.
+func TestPrivateMapping(t *testing.T) {
+	name := t.TempDir() + "/a"
+	for _, fsys := range []FS{OS, NewMem()} {
+		if m, ok := fsys.(*Mem); ok {
+			require.NoError(t, m.MkdirAll(Dir(name)))
+		}
+		f, err := fsys.OpenFile(name, Create)
+		require.NoError(t, err)
+		_, err = f.WriteAt([]byte(strings.Repeat("o", 2*BlockBytes)), 0)
+		require.NoError(t, err)
+		b, err := f.Map(BlockBytes, BlockBytes, MapPrivate)
+		require.NoError(t, err)
+		require.Equal(t, byte('o'), b[7])
+		copy(b, "stored")
+		require.Equal(t, strings.Repeat("o", 2*BlockBytes), content(fsys, name))
+		require.NoError(t, f.Sync())
+		require.Equal(t, strings.Repeat("o", 2*BlockBytes), content(fsys, name))
+		require.NoError(t, f.Truncate(4*BlockBytes), "a file may grow beside it")
+		require.Equal(t, "stored", string(b[:6]))
+		require.NoError(t, f.Unmap(b))
+		require.NoError(t, f.Close())
+	}
 }
 
 // WriteFileAtomic leaves the old or the new content at every moment; without its

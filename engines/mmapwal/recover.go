@@ -1,0 +1,264 @@
+package mmapwal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/arena"
+	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/storedir"
+	"orbitbench/engines/internal/vfs"
+	"orbitbench/engines/internal/wal"
+)
+
+// metaFormat is what META says of this engine.
+var metaFormat = meta.Format{Magic: "OBMMAPWL", Number: 1, Shape: numStripes, ShapeName: "stripes"}
+
+// open opens the store in o.Dir of a file system, and recovers it.
+func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) {
+	config, err := Driver{}.configure(o)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{fs: fsys, dir: o.Dir, durability: o.Durability, config: config, logf: o.Log, growKick: make(chan struct{}, 1)}
+	e.deferred = o.Durability.Class == engines.Sync
+	e.stopped, e.stop = context.WithCancel(context.Background())
+	for i := range e.stripes {
+		e.stripes[i].no = uint16(i)
+		e.stripes[i].ks = keyspaceOf(uint16(i))
+	}
+	if e.dirLock, err = storedir.Open(fsys, o.Dir); err != nil {
+		return nil, storedir.FullDevice(err)
+	}
+	if err := e.recover(ctx); err != nil {
+		e.closing.Store(true)
+		e.stop()
+		if e.log != nil {
+			err = errors.Join(err, e.log.Close())
+		}
+		e.closeMemory()
+		return nil, errors.Join(storedir.FullDevice(err), e.dirLock.Close())
+	}
+	e.background.Add(2)
+	go e.loop()
+	go e.grower()
+	return e, nil
+}
+
+// recover makes the directory an open store. A crash within it changes nothing that
+// the next one needs.
+func (e *engine) recover(ctx context.Context) (err error) {
+	if err := storedir.RemoveTemporary(e.fs, e.dir); err != nil {
+		return err
+	}
+	if e.side, err = arena.New(0); err != nil {
+		return err
+	}
+	e.meta, err = meta.Open(metaFormat, e.fs, e.dir, func() (string, error) { return leftovers(e.fs, e.dir) })
+	if err != nil {
+		return err
+	}
+	e.seed = e.meta.Seed()
+	a := &applier{fs: e.fs, dir: e.dir}
+	r, err := a.apply()
+	if err == nil && r == nil {
+		r, err = e.readRoot()
+	}
+	if err != nil {
+		return err
+	}
+	if r.seed != e.seed {
+		return &engines.CorruptError{File: e.path(rootName), Offset: 16, Reason: fmt.Sprintf("hash seed %016x, %s says %016x", r.seed, meta.Name, e.seed)}
+	}
+	if err := e.mapTable(r); err != nil {
+		return err
+	}
+	if err := e.freeLoose(r.loose); err != nil {
+		return err
+	}
+	log, info, err := e.replay(ctx, r)
+	e.log = log
+	if err != nil {
+		return err
+	}
+	e.replayed = info.Records
+	e.last.logAt.Store(-uint64(info.Bytes)) // what was replayed counts as log since the checkpoint
+	if info.Records == 0 && len(r.loose) == 0 {
+		e.last.next.Store(uint64(e.log.Next()))
+	}
+	var highest uint64
+	for i := range e.stripes {
+		highest = max(highest, e.stripes[i].highest, e.stripes[i].floor)
+	}
+	if err := e.meta.Reserve(e.durability.Class, highest); err != nil {
+		return err
+	}
+	e.base = engines.Version(e.meta.Base())
+	return nil
+}
+
+// leftovers names a file that only a store has, or "".
+func leftovers(fsys vfs.FS, dir string) (string, error) {
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, n := range names {
+		if n == rootName || n == tableName || n == journalName {
+			return n, nil
+		}
+	}
+	names, err = fsys.ReadDir(path.Join(dir, logName))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
+		return "", nil
+	}
+	return logName, err
+}
+
+// readRoot reads the root, or makes that of a new store: META is there first, then the
+// root, then the table.
+func (e *engine) readRoot() (*root, error) {
+	r, err := readRoot(e.fs, e.dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return r, err
+	}
+	rest, lerr := leftovers(e.fs, e.dir)
+	if lerr != nil {
+		return nil, lerr
+	}
+	if rest != "" {
+		return nil, &engines.CorruptError{File: e.path(rootName), Offset: -1, Reason: "is missing beside " + rest}
+	}
+	r = &root{extentPages: uint32(e.config.ExtentBytes / pageBytes), seed: e.seed, start: 1}
+	return r, vfs.WriteFileAtomic(e.fs, e.path(rootName), r.encode())
+}
+
+// readRoot reads the root of a store. Errors: fs.ErrNotExist, *CorruptError, those of the file system.
+func readRoot(fsys vfs.FS, dir string) (*root, error) {
+	name := path.Join(dir, rootName)
+	b, err := vfs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	return decodeRoot(name, 0, b)
+}
+
+// mapTable opens and maps the table that the root describes.
+func (e *engine) mapTable(r *root) error {
+	flags := vfs.Flag(0)
+	if r.size == 0 {
+		flags = vfs.Create
+	}
+	file, err := e.fs.OpenFile(e.path(tableName), flags)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &engines.CorruptError{File: e.path(tableName), Offset: -1, Reason: fmt.Sprintf("is missing, the root lists %d pages", r.size)}
+	}
+	if err != nil {
+		return err
+	}
+	if r.size == 0 {
+		if err := e.fs.SyncDir(e.dir); err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
+	limit := uint32(maxPages)
+	if l := e.config.TableLimitBytes; l > 0 {
+		limit = max(uint32(l/pageBytes), r.size)
+	}
+	if err := e.table.init(file, r.extentPages, limit); err != nil {
+		return err
+	}
+	size, err := file.Size()
+	if err != nil {
+		return err
+	}
+	if want := int64(r.size) * pageBytes; size < want {
+		return &engines.CorruptError{File: e.path(tableName), Offset: size, Reason: fmt.Sprintf("the file has %d bytes, want %d", size, want)}
+	}
+	for range r.size / r.extentPages {
+		if err := e.mapExtent(); err != nil {
+			return err
+		}
+	}
+	e.sumCRC = r.sums
+	e.pool.size, e.pool.next, e.pool.free, e.pool.limit = r.size, r.next, r.free, limit
+	for _, w := range r.free {
+		for ; w != 0; w &= w - 1 {
+			e.pool.nfree++
+		}
+	}
+	for i := range e.stripes {
+		s, from := &e.stripes[i], &r.stripes[i]
+		s.live, s.floor, s.highest, s.ledgers = from.live, from.floor, from.highest, from.ledgers
+	}
+	return nil
+}
+
+// freeLoose frees what was reserved at the cut by commits that were not durable
+// then. Those that became durable are replayed.
+func (e *engine) freeLoose(list []loose) error {
+	for _, l := range list {
+		err := e.withStripe(&e.stripes[l.stripe], func(s *stripe) error {
+			if err := e.checkRecord(s, l.ref, stateReserved); err != nil {
+				return e.corrupt(l.ref.page(), int64(l.ref.offset()), "%v", err)
+			}
+			rec := e.rec(l.ref)
+			if l.indexed {
+				at, _, err := e.find(s, rec.tag(), rec.key())
+				if err != nil {
+					return err
+				}
+				if at != l.ref {
+					return e.corrupt(l.ref.page(), int64(l.ref.offset()), "a record to be freed is not in the index")
+				}
+				e.remove(s, rec.tag(), l.ref)
+			}
+			e.freeRecord(s, l.ref)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replay opens the log and applies what it holds.
+func (e *engine) replay(ctx context.Context, r *root) (*wal.Log, wal.ReplayInfo, error) {
+	o := e.logOptions()
+	o.Next = max(r.start, r.end+1)
+	d := newDealer(e)
+	log, info, err := wal.Open(ctx, o, r.start-1, func(_ int, rec wal.Record) error { return d.record(ctx, rec) })
+	if derr := d.finish(); err == nil && derr != nil {
+		err = derr
+		if !errors.Is(derr, engines.ErrFull) && !errors.Is(derr, engines.ErrCorrupt) {
+			err = corruptLog(e.path(logName), "%v", derr)
+		}
+	}
+	if err != nil {
+		return log, info, err
+	}
+	return log, info, checkLog(e.path(logName), e.meta.Meta(), info, r)
+}
+
+// checkLog demands that the log holds what the root and META say it does.
+func checkLog(dir string, m meta.Meta, info wal.ReplayInfo, r *root) error {
+	have := max(info.Last, r.start-1)
+	switch {
+	case info.First > r.start:
+		return corruptLog(dir, "begins with record %d, replay wants %d", info.First, r.start)
+	case have < r.end:
+		return corruptLog(dir, "ends with record %d, the table wants all up to %d", have, r.end)
+	case have < wal.LSN(m.Last):
+		return corruptLog(dir, "ends with record %d, the store was closed at %d", have, m.Last)
+	}
+	return nil
+}
+
+func corruptLog(dir, format string, args ...any) error {
+	return &engines.CorruptError{File: dir, Offset: -1, Reason: "log " + fmt.Sprintf(format, args...)}
+}
