@@ -29,6 +29,7 @@ var importRules = []struct {
 	{"engines/enginetest", []string{"engines", "engines/lease"}, false},
 	{"engines/mutants", []string{"engines", "engines/lease", "engines/enginetest", "engines/memory"}, false},
 	{"engines/internal/*", []string{"engines", "engines/lease", "engines/internal/..."}, false},
+	{"engines/mmapwal", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/appendlog", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/cowbtree", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/all", []string{"engines/..."}, false},

@@ -107,8 +107,13 @@ func (e *engine) makeRoom(s *stripe, n uint32) error {
 			e.clearEntry(s, p.entry)
 			continue
 		}
-		// With no room in the ledger, a claimed spare page becomes part of it.
-		if err := e.claim(s, useSpare, 1); err != nil {
+		// With no room in the ledger, a claimed spare page becomes part of it. A stripe
+		// that has nothing yet will need another one for its index.
+		want := uint32(1)
+		if len(s.ledgers) == 0 {
+			want = 2
+		}
+		if err := e.claim(s, useSpare, want); err != nil {
 			return err
 		}
 	}

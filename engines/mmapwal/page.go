@@ -149,15 +149,15 @@ func spanPages(n int) uint32 { return uint32((pageHead + n + pageBytes - 1) / pa
 // page is the memory of one page.
 type page = [pageBytes]byte
 
-func slabUsed(p *page) int               { return int(le.Uint16(p[pageUsed:])) }
-func setSlabUsed(p *page, n int)         { le.PutUint16(p[pageUsed:], uint16(n)) }
-func entryOf(p *page) uint32             { return le.Uint32(p[pageEntry:]) }
-func inUse(p *page, w int) uint64        { return le.Uint64(p[pageInUse+8*w:]) }
-func setInUse(p *page, w int, v uint64)  { le.PutUint64(p[pageInUse+8*w:], v) }
-func slotOffset(c uint8, slot int) int   { return pageHead + slot*classes[c].slot }
-func slotIsUsed(p *page, slot int) bool  { return inUse(p, slot>>6)>>(slot&63)&1 != 0 }
-func markSlot(p *page, slot int)         { setInUse(p, slot>>6, inUse(p, slot>>6)|1<<(slot&63)) }
-func unmarkSlot(p *page, slot int)       { setInUse(p, slot>>6, inUse(p, slot>>6)&^(1<<(slot&63))) }
+func slabUsed(p *page) int                { return int(le.Uint16(p[pageUsed:])) }
+func setSlabUsed(p *page, n int)          { le.PutUint16(p[pageUsed:], uint16(n)) }
+func entryOf(p *page) uint32              { return le.Uint32(p[pageEntry:]) }
+func inUse(p *page, w int) uint64         { return le.Uint64(p[pageInUse+8*w:]) }
+func setInUse(p *page, w int, v uint64)   { le.PutUint64(p[pageInUse+8*w:], v) }
+func slotOffset(c uint8, slot int) int    { return pageHead + slot*classes[c].slot }
+func slotIsUsed(p *page, slot int) bool   { return inUse(p, slot>>6)>>(slot&63)&1 != 0 }
+func markSlot(p *page, slot int)          { setInUse(p, slot>>6, inUse(p, slot>>6)|1<<(slot&63)) }
+func unmarkSlot(p *page, slot int)        { setInUse(p, slot>>6, inUse(p, slot>>6)&^(1<<(slot&63))) }
 func indexEntry(p *page, i uint32) uint64 { return le.Uint64(p[i*8:]) }
 func setIndexEntry(p *page, i uint32, v uint64) {
 	le.PutUint64(p[i*8:], v)

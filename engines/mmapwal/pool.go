@@ -93,21 +93,19 @@ func (p *pool) run(n uint32) (uint32, bool) {
 
 // fresh takes n pages in a row from next on, or false if the table has to grow first.
 func (p *pool) fresh(n uint32) (uint32, bool) {
-	if p.next&groupMask == 0 {
-		p.next++
+	first, left := p.next, uint32(0)
+	if first&groupMask == 0 {
+		first++
+	} else if left = groupLen - first&groupMask; left < n {
+		first += left + 1 // a run does not go round a page of sums
+	} else {
+		left = 0
 	}
-	if left := groupLen - p.next&groupMask; left < n {
-		if p.next+left+1+n > p.size {
-			return 0, false
-		}
-		p.mark(p.next, left, true)
-		p.next += left + 1
-	}
-	if p.next+n > p.size {
+	if first+n > p.size {
 		return 0, false
 	}
-	first := p.next
-	p.next += n
+	p.mark(p.next, left, true)
+	p.next = first + n
 	return first, true
 }
 

@@ -133,6 +133,10 @@ func (e *engine) readRoot() (*root, error) {
 	if rest != "" {
 		return nil, &engines.CorruptError{File: e.path(rootName), Offset: -1, Reason: "is missing beside " + rest}
 	}
+	// A process that was killed may have left META under a name that is not durable.
+	if err := e.fs.SyncDir(e.dir); err != nil {
+		return nil, err
+	}
 	r = &root{extentPages: uint32(e.config.ExtentBytes / pageBytes), seed: e.seed, start: 1}
 	return r, vfs.WriteFileAtomic(e.fs, e.path(rootName), r.encode())
 }

@@ -196,7 +196,7 @@ func (r *root) check() error {
 	switch {
 	case e < minExtentPages || e > maxExtentPages || e&(e-1) != 0:
 		return fmt.Errorf("extents of %d pages", e)
-	case r.size%e != 0 || r.size > maxPages || r.next > r.size+1:
+	case r.size%e != 0 || r.size > maxPages || r.next > r.size:
 		return fmt.Errorf("%d pages in extents of %d, the next is %d", r.size, e, r.next)
 	case r.start == 0:
 		return fmt.Errorf("start is 0")

@@ -118,7 +118,7 @@ func (e *engine) freeRecord(s *stripe, r ref) {
 		s.addPartial(c, p)
 		e.setEntry(s, entry, ledgerEntry{p, ledgerSlab, c, 0})
 	}
-	if n == 0 && (len(*s.partialOf(c)) > 1) {
+	if n == 0 {
 		s.dropPartial(c, p)
 		e.setEntry(s, entry, ledgerEntry{p, ledgerFree, 0, 0})
 		s.freePages = append(s.freePages, owned{p, entry, 1})
