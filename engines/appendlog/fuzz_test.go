@@ -12,23 +12,19 @@ import (
 // Each decoder takes what the encoder writes, byte for byte, or gives an error.
 
 func FuzzLogRecord(f *testing.F) {
-	var renew [renewBytes]byte
-	putRenew(&renew, index.Delta{ID: 7, Renewals: 8, Version: 9, Renewal: lease.Renewal{ExpiresAt: 10, Now: 11}})
-	f.Add(uint8(kindRenew), renew[:])
-	batch := appendOp(nil, &index.Op{Kind: opPut, Keyspace: engines.Nodes, ID: 256, Version: 3, Key: []byte("k"), Value: []byte("value")})
-	batch = appendOp(batch, &index.Op{Kind: opDelete, Keyspace: engines.Index, ID: 1, Version: 2})
-	batch = appendOp(batch, &index.Op{Kind: opRenew, ID: 1, Version: 2, Renewals: 5, Renewal: lease.Renewal{ExpiresAt: 1, Now: 2}})
+	f.Add(uint8(kindRenew), index.AppendDelta(nil, &index.Delta{ID: 7, Renewals: 8, Version: 9, Renewal: lease.Renewal{ExpiresAt: 10, Now: 11}}))
+	batch := index.AppendOp(nil, &index.Op{Kind: opPut, Keyspace: engines.Nodes, ID: 256, Version: 3, Key: []byte("k"), Value: []byte("value")})
+	batch = index.AppendOp(batch, &index.Op{Kind: opDelete, Keyspace: engines.Index, ID: 1, Version: 2})
+	batch = index.AppendOp(batch, &index.Op{Kind: opRenew, ID: 1, Version: 2, Renewals: 5, Renewal: lease.Renewal{ExpiresAt: 1, Now: 2}})
 	f.Add(uint8(kindBatch), batch)
 	f.Fuzz(func(t *testing.T, kind uint8, payload []byte) {
 		var again []byte
 		err := eachOp(kind, payload, func(o index.Op) error {
 			if kind == kindRenew {
-				var b [renewBytes]byte
-				putRenew(&b, index.Delta{ID: o.ID, Renewals: o.Renewals, Version: o.Version, Renewal: o.Renewal})
-				again = append(again, b[:]...)
+				again = index.AppendDelta(again, &index.Delta{ID: o.ID, Renewals: o.Renewals, Version: o.Version, Renewal: o.Renewal})
 				return nil
 			}
-			again = appendOp(again, &o)
+			again = index.AppendOp(again, &o)
 			return nil
 		})
 		if err == nil && !bytes.Equal(again, payload) {
@@ -38,13 +34,13 @@ func FuzzLogRecord(f *testing.F) {
 }
 
 func FuzzSnapshotChunk(f *testing.F) {
-	b := appendOp(nil, &index.Op{Kind: opPut, Keyspace: engines.Nodes, ID: 256, Version: 3, Key: []byte("k"), Value: []byte("value")})
+	b := index.AppendOp(nil, &index.Op{Kind: opPut, Keyspace: engines.Nodes, ID: 256, Version: 3, Key: []byte("k"), Value: []byte("value")})
 	end := snapshotEnd{end: 5}
 	end.floors[3] = 8
 	f.Add(end.encode(b))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var again []byte
-		end, err := eachRecord(b, func(o *index.Op) error { again = appendOp(again, o); return nil })
+		end, err := eachRecord(b, func(o *index.Op) error { again = index.AppendOp(again, o); return nil })
 		if err != nil {
 			return
 		}

@@ -42,15 +42,10 @@ func (e *engine) View(ctx context.Context) (engines.View, error) {
 	return v, nil
 }
 
-// AppendOp is index.Journal.
-func (e *engine) AppendOp(dst []byte, o *index.Op) []byte { return appendOp(dst, o) }
-
 // LogBatch is index.Journal.
 func (e *engine) LogBatch(ops []byte) (wal.LSN, error) { return e.log.Append(kindBatch, ops) }
 
 // LogRenewal is index.Journal.
 func (e *engine) LogRenewal(scratch *index.Scratch, d index.Delta) (wal.LSN, error) {
-	b := (*[renewBytes]byte)(scratch[:])
-	putRenew(b, d)
-	return e.log.Append(kindRenew, b[:])
+	return e.log.Append(kindRenew, index.AppendDelta(scratch[:0], &d))
 }

@@ -107,7 +107,7 @@ func eachRecord(b []byte, yield func(*index.Op) error) (*snapshotEnd, error) {
 			end, err := decodeSnapshotEnd(b)
 			return &end, err
 		}
-		o, n, err := parseOp(b)
+		o, n, err := index.ParseOp(b)
 		if err != nil {
 			return nil, err
 		}

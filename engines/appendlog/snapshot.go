@@ -152,7 +152,7 @@ func (c *copier) records(w *snapshot.Writer) error {
 		for cursor := 0; cursor >= 0; {
 			var err error
 			c.buf = c.buf[:0]
-			cursor, c.tail.floors[i], err = c.e.index.Slice(i, cursor, c.view, c.closing, func(o *index.Op) { c.buf = appendOp(c.buf, o) })
+			cursor, c.tail.floors[i], err = c.e.index.Slice(i, cursor, c.view, c.closing, func(o *index.Op) { c.buf = index.AppendOp(c.buf, o) })
 			if err != nil {
 				return err
 			}

@@ -13,7 +13,6 @@ import (
 
 // commit is the working memory of one Apply.
 type commit struct {
-	op     Op
 	plans  []plan
 	conds  []uint64 // hashes of the conditions' keys
 	locks  stripeSet
@@ -128,6 +127,11 @@ func (ix *Index) judge(c *commit, b *engines.Batch) (obstacle, error) {
 		if ref != 0 {
 			have = rec.version()
 		}
+		if have == 0 {
+			have = ix.coldVersion(cond.Keyspace, cond.Key)
+		} else if ix.expired != nil && cond.Keyspace == engines.QueryCache && ix.expired(rec.value()) {
+			have = 0
+		}
 		if have != cond.Version {
 			s.conflicts++
 			return obstacle{}, &engines.ConflictError{Keyspace: cond.Keyspace, Want: cond.Version, Have: have}
@@ -175,13 +179,17 @@ func (ix *Index) planOp(c *commit, b *engines.Op, p *plan) (engines.Version, err
 	if ref != 0 {
 		cur = rec.version()
 	}
+	hidden := engines.Version(0)
+	if cur == 0 {
+		hidden = ix.coldVersion(b.Keyspace, b.Key)
+		cur = hidden
+	}
 	next := ix.nextVersion(s, cur)
-	o := &c.op // of the commit, as the journal would make one of our own escape
-	*o = Op{Kind: b.Kind, Keyspace: b.Keyspace, Version: next}
+	o := Op{Kind: b.Kind, Keyspace: b.Keyspace, Version: next}
 	switch b.Kind {
 	case engines.OpPut:
 		o.Key, o.Value = b.Key, b.Value
-		if err := ix.planPut(s, b, p, rec); err != nil {
+		if err := ix.planPut(s, b, p, rec, hidden != 0); err != nil {
 			return 0, err
 		}
 		rec = ix.rec(p.ref)
@@ -201,14 +209,14 @@ func (ix *Index) planOp(c *commit, b *engines.Op, p *plan) (engines.Version, err
 		s.floor = max(s.floor, uint64(next))
 	}
 	o.ID, p.version = rec.id(), next
-	c.record = ix.journal.AppendOp(c.record, o)
+	c.record = AppendOp(c.record, &o)
 	return next, nil
 }
 
 // planPut makes the block of a new record, or a new block for an old one.
-func (ix *Index) planPut(s *stripe, b *engines.Op, p *plan, rec record) (err error) {
+func (ix *Index) planPut(s *stripe, b *engines.Op, p *plan, rec record, unused bool) (err error) {
 	if p.ref == 0 {
-		p.ref, _, err = ix.create(s, p.hash, b.Keyspace, b.Key, b.Value)
+		p.ref, _, err = ix.create(s, p.hash, b.Keyspace, b.Key, b.Value, unused)
 		p.newRef, p.created = p.ref, err == nil
 		return err
 	}
@@ -236,7 +244,14 @@ func (ix *Index) commit(c *commit, b *engines.Batch) error {
 		ix.unlock(&c.locks)
 		return nil
 	}
-	lsn, err := ix.journal.LogBatch(c.record)
+	var lsn wal.LSN
+	var err error
+	if ix.lazy != nil {
+		err = ix.logLocked(c)
+	}
+	if err == nil {
+		lsn, err = ix.journal.LogBatch(c.record)
+	}
 	if err != nil {
 		ix.abandon(c)
 		ix.unlock(&c.locks)

@@ -44,12 +44,10 @@ type Delta struct {
 // Scratch is memory of a stripe for one encoded renewal; its content is the journal's.
 type Scratch [64]byte
 
-// Journal encodes and logs what is committed. The index calls it under the
+// Journal logs what is committed. The index calls it under the
 // locks of the stripes concerned.
 type Journal interface {
-	// AppendOp encodes one operation of a batch behind dst.
-	AppendOp(dst []byte, o *Op) []byte
-	// LogBatch appends the operations that AppendOp has encoded as one record.
+	// LogBatch appends the operations of a batch (AppendOp) as one record.
 	LogBatch(ops []byte) (wal.LSN, error)
 	// LogRenewal appends one renewal.
 	LogRenewal(scratch *Scratch, d Delta) (wal.LSN, error)
@@ -65,6 +63,12 @@ type Index struct {
 	journal  Journal
 	log      *wal.Log
 	deferred bool // commits are published when the log is durable: class sync
+
+	lazy  *lazy  // class interval with renewals that are logged in rounds, or nil
+	cold  Cold   // TimeSeries has cold records, or nil
+	cache *Cache // QueryCache is bounded, or nil
+
+	expired func(value []byte) bool // a record of QueryCache counts as absent, or nil
 
 	stripes [Stripes]stripe
 	orders  [engines.NumKeyspaces]order
@@ -117,7 +121,7 @@ func (ix *Index) AddStats(st *engines.Stats) {
 		st.Commits += s.commits
 		st.Conflicts += s.conflicts
 		st.Records += s.live
-		tables += s.table.SizeBytes() + int64(cap(s.handles)+cap(s.freeIDs))*4
+		tables += s.table.SizeBytes() + int64(cap(s.handles)+cap(s.freeIDs))*4 + int64(cap(s.deltas))*DeltaBytes + int64(cap(s.encoded))
 		s.mu.Unlock()
 	}
 	for i := range ix.orders {
@@ -125,6 +129,10 @@ func (ix *Index) AddStats(st *engines.Stats) {
 	}
 	st.TableBytes += uint64(tables + ix.arena.HeldBytes())
 }
+
+// SetExpired makes conditions take records of QueryCache of which f says so for
+// absent. It is called before Start, and f under the locks of stripes.
+func (ix *Index) SetExpired(f func(value []byte) bool) { ix.expired = f }
 
 // UsedBytes returns the size of all records in memory.
 func (ix *Index) UsedBytes() int64 { return ix.arena.UsedBytes() }
@@ -139,6 +147,9 @@ func (ix *Index) Shut() {
 		s.mu.Unlock()
 	}
 	ix.inflight.Wait()
+	if ix.lazy != nil {
+		ix.lazy.shut()
+	}
 }
 
 // open reports whether the index is open, as an error if not.

@@ -70,8 +70,15 @@ func (ix *Index) publishPut(s *stripe, tag uint32, ref, newRef arena.Ref, v engi
 		ix.preserve(s, r)
 	}
 	created := r.version() == 0
-	if created {
+	if created && (r.keyspace() != engines.TimeSeries || ix.coldVersion(r.keyspace(), r.key()) == 0) {
 		s.live++
+	}
+	if ix.cache != nil && r.keyspace() == engines.QueryCache {
+		grown := ix.rec(newRef).size() - recHead
+		if !created {
+			grown = ix.rec(newRef).valueLen() - r.valueLen()
+		}
+		ix.cache.put(r.id(), grown)
 	}
 	switch n := ix.rec(newRef); {
 	case newRef == ref:
@@ -80,6 +87,9 @@ func (ix *Index) publishPut(s *stripe, tag uint32, ref, newRef arena.Ref, v engi
 		ix.arena.Free(newRef, n.size())
 	default:
 		n.setPend(0)
+		if ix.lazy != nil {
+			n.setPend(r.pend()) // its delta stays in the list
+		}
 		s.table.Set(s.place(tag, ref), newRef)
 		s.handles[localOf(r.id())] = newRef
 		n.setVersion(v)
@@ -102,6 +112,12 @@ func (ix *Index) overwrite(r record, value []byte) {
 func (ix *Index) publishDelete(s *stripe, tag uint32, ref arena.Ref) {
 	r := ix.rec(ref)
 	s.live--
+	if ix.lazy != nil {
+		s.drop(r)
+	}
+	if ix.cache != nil && r.keyspace() == engines.QueryCache {
+		ix.cache.removed(r.id(), r.size()-recHead)
+	}
 	if s.viewSeq != 0 {
 		ix.preserve(s, r)
 		r.setVersion(0)

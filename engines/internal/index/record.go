@@ -14,13 +14,15 @@ var le = binary.LittleEndian
 //
 //	 0               8       12      16      20    22  23  24
 //	+---------------+-------+-------+-------+-----+---+---+--------+--------+
-//	| version       | id    | pend  | value | key |ks | 0 | key    | value  |
+//	| version       | id    | pend  | value | key |ks | r | key    | value  |
 //	|               |       |       | bytes |bytes|   |   |        |        |
 //	+---------------+-------+-------+-------+-----+---+---+--------+--------+
 //
 // version 0: the key exists for the index only. It is being created by a commit
 // that is not durable yet, or it was deleted and a view still knows it.
-// pend: 1 + the slot of the stripe's pending commit on this record, or 0.
+// pend: class sync: 1 + the slot of the stripe's pending commit on this record, or
+// 0. Lazy renewals: 1 + the place of its delta in the stripe's list, if it is there.
+// r: 1 if a record of the query cache was read since eviction looked at it.
 // Everything is guarded by the stripe's lock but the key and its length, which
 // never change while the block is in use.
 const (
@@ -30,6 +32,7 @@ const (
 	recValueLen = 16
 	recKeyLen   = 20
 	recKeyspace = 22
+	recRead     = 23
 	recHead     = 24
 )
 
@@ -64,7 +67,7 @@ func newRecord(a *arena.Arena, id uint32, v engines.Version, ks engines.Keyspace
 	r.setPend(0)
 	r.setValueLen(len(value))
 	le.PutUint16(r[recKeyLen:], uint16(len(key)))
-	r[recKeyspace], r[recKeyspace+1] = byte(ks), 0
+	r[recKeyspace], r[recRead] = byte(ks), 0
 	copy(r[recHead:], key)
 	copy(r[recHead+len(key):], value)
 	return ref, r, nil

@@ -64,7 +64,18 @@ func (ix *Index) tryRenew(s *stripe, h uint64, key []byte, held engines.Version,
 		return 0, obstacle{version: v}, nil
 	}
 	id := rec.id()
-	lsn, err := ix.journal.LogRenewal(&s.scratch, Delta{ID: id, Renewals: nextRenewals(rec.value()), Version: v, Renewal: r})
+	d := Delta{ID: id, Renewals: nextRenewals(rec.value()), Version: v, Renewal: r}
+	if ix.lazy != nil && !ix.lazy.direct.Load() {
+		if err := ix.note(s, rec, d); err != nil {
+			s.mu.Unlock()
+			return 0, obstacle{}, err
+		}
+		ix.publishRenew(s, rec, v, r)
+		s.commits++
+		s.mu.Unlock()
+		return v, obstacle{}, ix.lazy.wait()
+	}
+	lsn, err := ix.journal.LogRenewal(&s.scratch, d)
 	if err != nil {
 		s.mu.Unlock()
 		return 0, obstacle{}, err

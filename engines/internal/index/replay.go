@@ -44,10 +44,19 @@ func (ix *Index) applyPut(s *stripe, o *Op) error {
 	}
 	s.handles[local] = ref
 	s.live++
+	switch {
+	case ix.cache != nil && o.Keyspace == engines.QueryCache:
+		ix.cache.put(o.ID, len(o.Key)+len(o.Value))
+	case ix.cold != nil && o.Keyspace == engines.TimeSeries:
+		s.replayed = append(s.replayed, local)
+	}
 	return s.table.Insert(uint32(h), ref)
 }
 
 func (ix *Index) replaceValue(s *stripe, tag uint32, ref arena.Ref, r record, o *Op) error {
+	if ix.cache != nil && o.Keyspace == engines.QueryCache {
+		ix.cache.put(o.ID, len(o.Value)-r.valueLen())
+	}
 	if arena.SameClass(r.size(), recHead+len(o.Key)+len(o.Value)) {
 		ix.overwrite(r, o.Value)
 		r.setVersion(o.Version)
@@ -68,6 +77,9 @@ func (ix *Index) unindex(s *stripe, tag uint32, ref arena.Ref) {
 	s.table.Remove(s.place(tag, ref))
 	s.handles[localOf(r.id())] = 0
 	s.live--
+	if ix.cache != nil && r.keyspace() == engines.QueryCache {
+		ix.cache.removed(r.id(), r.size()-recHead)
+	}
 	ix.arena.Free(ref, r.size())
 }
 
@@ -77,10 +89,11 @@ func (ix *Index) applyLogged(s *stripe, o *Op, known bool) error {
 	if o.Kind == engines.OpPut {
 		return ix.applyPut(s, o)
 	}
-	var ref arena.Ref
-	if local := localOf(o.ID); local < uint32(len(s.handles)) {
-		ref = s.handles[local]
+	local := localOf(o.ID)
+	for uint32(len(s.handles)) <= local {
+		s.handles = append(s.handles, 0) // an id that the log has used is none that newID calls unused
 	}
+	ref := s.handles[local]
 	s.highest = max(s.highest, uint64(o.Version))
 	if o.Kind == engines.OpDelete {
 		s.floor = max(s.floor, uint64(o.Version))

@@ -16,16 +16,20 @@ import (
 // its hash. Nothing waits for the device while it holds mu, except a class
 // weaker than sync whose log has run out of buffer.
 type stripe struct {
-	mu      sync.Mutex
-	closed  bool          // guarded by mu, like everything below
-	table   arena.Table   // tag (low half of the hash) -> record
-	handles []arena.Ref   // record by local id; 0 is a free id
-	freeIDs []uint32      // local ids to use again
-	floor   uint64        // highest version of any record that was deleted here
-	pending []pending     // slots of commits that are not durable yet
-	free    []uint32      // unused slots of pending
-	viewSeq uint64        // the newest open view, 0 if there is none
-	history stripeHistory // what open views see instead of the current records
+	mu       sync.Mutex
+	closed   bool          // guarded by mu, like everything below
+	table    arena.Table   // tag (low half of the hash) -> record
+	handles  []arena.Ref   // record by local id; 0 is a free id
+	freeIDs  []uint32      // local ids to use again
+	retired  []uint32      // local ids to use again after the next snapshot
+	replayed []uint32      // local ids that replay has given to records of TimeSeries, for RecountCold
+	floor    uint64        // highest version of any record that was deleted here
+	pending  []pending     // slots of commits that are not durable yet
+	free     []uint32      // unused slots of pending
+	viewSeq  uint64        // the newest open view, 0 if there is none
+	history  stripeHistory // what open views see instead of the current records
+
+	lazyStripe
 
 	highest   uint64 // highest version that recovery met
 	live      uint64 // records with a version
@@ -99,7 +103,7 @@ func (ix *Index) settle(s *stripe, r record) wal.LSN {
 // number of a commit on the record that is not durable yet, or 0.
 func (ix *Index) lookup(s *stripe, h uint64, ks engines.Keyspace, key []byte) (ref arena.Ref, r record, wait wal.LSN) {
 	ref, _, r = ix.find(s, h, ks, key)
-	if ref == 0 || r.pend() == 0 {
+	if ref == 0 || r.pend() == 0 || !ix.deferred {
 		return ref, r, 0
 	}
 	if wait = ix.settle(s, r); wait != 0 {
@@ -117,8 +121,10 @@ func (ix *Index) nextVersion(s *stripe, cur engines.Version) engines.Version {
 	return max(cur, ix.base) + 1
 }
 
-func (s *stripe) newID(index int) (uint32, error) {
-	if n := len(s.freeIDs); n > 0 {
+// newID returns a free id. unused demands one that no record in the log can
+// have: it is for a version that may not be above those of deleted records.
+func (s *stripe) newID(index int, unused bool) (uint32, error) {
+	if n := len(s.freeIDs); n > 0 && !unused {
 		local := s.freeIDs[n-1]
 		s.freeIDs = s.freeIDs[:n-1]
 		return local*Stripes + uint32(index), nil
@@ -144,9 +150,9 @@ func (s *stripe) freeID(id uint32) {
 	s.freeIDs = append(s.freeIDs, localOf(id))
 }
 
-// create puts a new record without a version into the index, for publishCreate or forget.
-func (ix *Index) create(s *stripe, h uint64, ks engines.Keyspace, key, value []byte) (arena.Ref, record, error) {
-	id, err := s.newID(int(h >> 56))
+// create puts a new record without a version into the index, for publishPut or forget.
+func (ix *Index) create(s *stripe, h uint64, ks engines.Keyspace, key, value []byte, unused bool) (arena.Ref, record, error) {
+	id, err := s.newID(int(h>>56), unused)
 	if err != nil {
 		return 0, nil, err
 	}

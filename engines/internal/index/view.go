@@ -141,7 +141,7 @@ func (ix *Index) asOf(s *stripe, rec record, seq uint64) (record, error) {
 
 // Scan is engines.View.
 func (v *View) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	return v.ix.scan(ctx, ks, from, to, v.Get, yield)
+	return v.ix.ScanBy(ctx, ks, from, to, v.Get, yield)
 }
 
 var errViewClosed = errors.New("view is closed")

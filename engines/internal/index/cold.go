@@ -1,0 +1,139 @@
+package index
+
+import (
+	"context"
+	"slices"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/arena"
+)
+
+// A keyspace may have a cold part outside of the index: records that the engine
+// has moved into a form of its own (Retire). What the index has of such a
+// keyspace comes before what is cold, so that a cold record is replaced by
+// putting it anew. Records of that keyspace are never deleted.
+
+// Cold knows the cold records of keyspace TimeSeries.
+type Cold interface {
+	// Version returns the version of a cold record, 0 if there is none. It is
+	// called under the lock of the key's stripe.
+	Version(key []byte) engines.Version
+}
+
+// SetCold is called before Start.
+func (ix *Index) SetCold(c Cold) { ix.cold = c }
+
+// coldVersion returns the version that a record which is not in the index has nevertheless.
+func (ix *Index) coldVersion(ks engines.Keyspace, key []byte) engines.Version {
+	if ks != engines.TimeSeries || ix.cold == nil {
+		return 0
+	}
+	return ix.cold.Version(key)
+}
+
+// Retire takes a record out of the index that has become cold, if it still has
+// this version. added says that there was no cold record under its key before.
+// Its id is not used again before Reuse, as the log still has it. No view may
+// be open: see WithoutViews.
+func (ix *Index) Retire(ks engines.Keyspace, key []byte, v engines.Version, added bool) bool {
+	h := ix.hash(ks, key)
+	s := ix.stripe(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ref, _, r := ix.find(s, h, ks, key)
+	if ref == 0 || r.version() != v || r.pend() != 0 {
+		if added && ref != 0 {
+			s.live-- // the cold record is counted by its owner
+		}
+		return false
+	}
+	if added {
+		s.live--
+	}
+	ix.orders[ks].remove(ix, r.key())
+	s.table.Remove(s.place(uint32(h), ref))
+	s.handles[localOf(r.id())] = 0
+	s.retired = append(s.retired, localOf(r.id()))
+	ix.freeBlock(ref, r.size())
+	return true
+}
+
+// Reuse gives the ids of retired records back. The caller has taken a snapshot
+// that began after they were retired, so that replay will not meet them.
+func (ix *Index) Reuse() {
+	for i := range ix.stripes {
+		s := &ix.stripes[i]
+		s.mu.Lock()
+		s.freeIDs = append(s.freeIDs, s.retired...)
+		s.retired = nil
+		s.mu.Unlock()
+	}
+}
+
+// WithoutViews calls f unless a view is open, and lets none open meanwhile.
+func (ix *Index) WithoutViews(f func()) bool {
+	ix.viewMu.Lock()
+	defer ix.viewMu.Unlock()
+	if ix.views > 0 {
+		return false
+	}
+	f()
+	return true
+}
+
+// RecountCold is called after replay: records of the index that hide a cold
+// one are not counted twice.
+func (ix *Index) RecountCold() {
+	for i := range ix.stripes {
+		s := &ix.stripes[i]
+		slices.Sort(s.replayed)
+		for _, local := range slices.Compact(s.replayed) {
+			if ref := s.handles[local]; ref == 0 {
+				continue
+			} else if r := ix.rec(ref); ix.coldVersion(r.keyspace(), r.key()) != 0 {
+				s.live--
+			}
+		}
+		s.replayed = nil
+	}
+}
+
+// Keys is a list of keys, reusable.
+type Keys struct {
+	bytes []byte
+	ends  []int
+	refs  []arena.Ref
+}
+
+// Len returns the number of keys.
+func (k *Keys) Len() int { return len(k.ends) }
+
+// At returns a key. It is valid until the next call of Index.Keys.
+func (k *Keys) At(i int) []byte {
+	begin := 0
+	if i > 0 {
+		begin = k.ends[i-1]
+	}
+	return k.bytes[begin:k.ends[i]:k.ends[i]]
+}
+
+// Keys sets dst to the first keys of [from, to) in order, or, with after, of
+// (from, to); a nil to has no end. There are fewer than limit only if there are no more.
+func (ix *Index) Keys(ctx context.Context, dst *Keys, ks engines.Keyspace, from, to []byte, after bool, limit int) error {
+	o := &ix.orders[ks]
+	if err := o.ready(ctx, ix, ks); err != nil {
+		return err
+	}
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	if o.closed {
+		return engines.ErrClosed
+	}
+	dst.refs = o.set.Collect(dst.refs[:0], from, to, after, limit)
+	dst.bytes, dst.ends = dst.bytes[:0], dst.ends[:0]
+	for _, ref := range dst.refs {
+		dst.bytes = append(dst.bytes, ix.rec(ref).key()...)
+		dst.ends = append(dst.ends, len(dst.bytes))
+	}
+	return nil
+}
