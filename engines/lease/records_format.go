@@ -218,3 +218,13 @@ func (d *decoder) end(what string) error {
 	}
 	return nil
 }
+
+// QueryTimes reads created_at and the TTL from the bytes of a QueryEntry
+// without decoding its result. ok is false if b is no such record.
+func QueryTimes(b []byte) (createdAt int64, ttlSeconds uint32, ok bool) {
+	const head = 1 + 8 + 4 + 4 // kind, created_at, ttl, length of the result
+	if len(b) < head || b[0] != kindQuery || uint64(le.Uint32(b[13:])) != uint64(len(b)-head) {
+		return 0, 0, false
+	}
+	return int64(le.Uint64(b[1:])), le.Uint32(b[9:]), true
+}

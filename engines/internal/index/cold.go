@@ -81,21 +81,25 @@ func (ix *Index) WithoutViews(f func()) bool {
 	return true
 }
 
-// RecountCold is called after replay: records of the index that hide a cold
-// one are not counted twice.
-func (ix *Index) RecountCold() {
+// RecountCold is called after replay, and returns how many records of the
+// keyspace it has met: those that hide a cold one are not counted twice.
+func (ix *Index) RecountCold() (met int) {
 	for i := range ix.stripes {
 		s := &ix.stripes[i]
 		slices.Sort(s.replayed)
 		for _, local := range slices.Compact(s.replayed) {
-			if ref := s.handles[local]; ref == 0 {
+			ref := s.handles[local]
+			if ref == 0 || ix.rec(ref).keyspace() != engines.TimeSeries {
 				continue
-			} else if r := ix.rec(ref); ix.coldVersion(r.keyspace(), r.key()) != 0 {
+			}
+			met++
+			if ix.coldVersion(engines.TimeSeries, ix.rec(ref).key()) != 0 {
 				s.live--
 			}
 		}
 		s.replayed = nil
 	}
+	return met
 }
 
 // Keys is a list of keys, reusable.

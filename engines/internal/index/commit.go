@@ -16,6 +16,7 @@ type commit struct {
 	plans  []plan
 	conds  []uint64 // hashes of the conditions' keys
 	locks  stripeSet
+	stored bool   // conditions are on what is stored, expired or not
 	record []byte // the encoded operations
 }
 
@@ -49,7 +50,13 @@ func (ix *Index) unlock(s *stripeSet) { s.each(func(i int) { ix.stripes[i].mu.Un
 var commits = sync.Pool{New: func() any { return new(commit) }}
 
 // Apply is engines.Engine: the batch is one record of the log.
-func (ix *Index) Apply(ctx context.Context, b *engines.Batch) error {
+func (ix *Index) Apply(ctx context.Context, b *engines.Batch) error { return ix.apply(ctx, b, false) }
+
+// Remove is Apply for a batch of the engine itself: its conditions are on what
+// is stored, whether it has expired or not, and its conflicts are not counted.
+func (ix *Index) Remove(ctx context.Context, b *engines.Batch) error { return ix.apply(ctx, b, true) }
+
+func (ix *Index) apply(ctx context.Context, b *engines.Batch, stored bool) error {
 	if err := b.Validate(); err != nil {
 		return err
 	}
@@ -59,6 +66,7 @@ func (ix *Index) Apply(ctx context.Context, b *engines.Batch) error {
 	c := commits.Get().(*commit)
 	defer commits.Put(c)
 	c.prepare(ix, b)
+	c.stored = stored
 	if c.locks == (stripeSet{}) {
 		return ix.open()
 	}
@@ -129,11 +137,13 @@ func (ix *Index) judge(c *commit, b *engines.Batch) (obstacle, error) {
 		}
 		if have == 0 {
 			have = ix.coldVersion(cond.Keyspace, cond.Key)
-		} else if ix.expired != nil && cond.Keyspace == engines.QueryCache && ix.expired(rec.value()) {
+		} else if !c.stored && ix.expired != nil && cond.Keyspace == engines.QueryCache && ix.expired(rec.value()) {
 			have = 0
 		}
 		if have != cond.Version {
-			s.conflicts++
+			if !c.stored {
+				s.conflicts++
+			}
 			return obstacle{}, &engines.ConflictError{Keyspace: cond.Keyspace, Want: cond.Version, Have: have}
 		}
 	}

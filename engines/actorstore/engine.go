@@ -1,0 +1,179 @@
+package actorstore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/index"
+	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/storedir"
+	"orbitbench/engines/internal/vfs"
+	"orbitbench/engines/internal/wal"
+)
+
+// logName is the log's directory in that of the store, beside META and the checkpoint.
+const logName = "log"
+
+// engine is an open store.
+//
+// Locks are taken in this order: evicting or checkpointing, those of the index, those of series.
+type engine struct {
+	fs         vfs.FS
+	dir        string
+	durability engines.Durability
+	config     Config
+	logf       func(string, ...any)
+	now        func() int64 // ns since the Unix epoch, for the TTL of the query cache
+	dirLock    io.Closer
+
+	index *index.Index
+	log   *wal.Log
+	meta  *meta.Keeper
+
+	cache    *index.Cache
+	evicting sync.Mutex    // one at a time makes room in the query cache
+	evicted  atomic.Uint64 // batches by which the engine itself has removed entries
+
+	series   *seriesStore
+	unsealed atomic.Int64 // points put into the index since they were sealed last, about
+
+	checkpointing  sync.Mutex // one checkpoint at a time
+	checkpointInfo checkpointInfo
+
+	stop       context.CancelFunc // ends background
+	stopped    context.Context
+	background sync.WaitGroup
+	closing    atomic.Bool
+
+	spans    storedir.Spans
+	replayed uint64
+}
+
+func (e *engine) path(name string) string { return path.Join(e.dir, name) }
+
+// open reports whether the engine is open, as an error if not.
+func (e *engine) open() error {
+	if e.closing.Load() {
+		return engines.ErrClosed
+	}
+	return nil
+}
+
+// Stats is engines.Engine.
+func (e *engine) Stats() engines.Stats {
+	var st engines.Stats
+	if e.closing.Load() {
+		return st
+	}
+	l := e.log.Stats()
+	st.Flushes, st.LogBytes, st.MappedBytes = l.Flushes, l.RecordBytes, uint64(l.MappedBytes)
+	if e.durability.Class >= engines.Interval {
+		st.LogBytes = l.WrittenBytes
+	}
+	e.index.AddStats(&st)
+	st.Commits -= e.evicted.Load()
+	st.Records += e.series.points.Load()
+	st.CacheBytes = uint64(e.cache.Bytes())
+	st.TableBytes += uint64(e.series.bytes.Load())
+	st.CheckpointBytes, st.Checkpoints = e.checkpointInfo.written.Load(), e.checkpointInfo.taken.Load()
+	st.ReplayedRecords = e.replayed
+	return st
+}
+
+// Close is engines.Engine.
+func (e *engine) Close() error {
+	if e.closing.Swap(true) {
+		return engines.ErrClosed
+	}
+	e.stop()
+	e.background.Wait()
+	e.checkpointing.Lock() // a Checkpoint that is running has been told to stop
+	defer e.checkpointing.Unlock()
+	e.index.Shut()
+	err := e.closeFiles()
+	e.closeMemory()
+	return errors.Join(err, e.dirLock.Close())
+}
+
+// closeFiles leaves the store as the next open likes to find it.
+func (e *engine) closeFiles() error {
+	err := e.index.Flush()
+	if err == nil && e.config.CheckpointOnClose && e.closeWantsCheckpoint() {
+		if cerr := e.checkpoint(context.Background(), false); cerr != nil {
+			e.logf("actorstore %s: checkpoint at close: %v; the log keeps everything", e.dir, cerr)
+		}
+	}
+	last := e.log.Stats().Next - 1
+	if cerr := e.log.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err // META still says that the store was not closed
+	}
+	return e.meta.Close(uint64(last))
+}
+
+// closeMemory frees what is outside the Go heap, once no scan is using it.
+func (e *engine) closeMemory() {
+	if err := e.index.Close(); err != nil {
+		e.logf("actorstore %s: %v", e.dir, err)
+	}
+}
+
+// loop is the background work: checkpoints when the log has grown, syncs by
+// the clock, and entries of the query cache that have run out.
+func (e *engine) loop() {
+	defer e.background.Done()
+	const poll = 50 * time.Millisecond
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	lastSync, lastSweep := time.Now(), time.Now()
+	var retry time.Time
+	for {
+		select {
+		case <-e.stopped.Done():
+			return
+		case <-tick.C:
+		}
+		if every := e.syncEvery(); every > 0 && time.Since(lastSync) >= every {
+			lastSync = time.Now()
+			if err := e.log.Sync(); err != nil {
+				e.logf("actorstore %s: %v", e.dir, err)
+				return
+			}
+		}
+		if time.Since(lastSweep) >= time.Second {
+			lastSweep = time.Now()
+			if err := e.sweepCache(e.stopped); err != nil && e.stopped.Err() == nil {
+				e.logf("actorstore %s: removing cache entries that have run out: %v", e.dir, err)
+			}
+		}
+		if !e.wantsCheckpoint() || time.Now().Before(retry) {
+			continue
+		}
+		err := e.lockedCheckpoint(e.stopped)
+		if errors.Is(err, engines.ErrFailed) {
+			return
+		}
+		if err != nil && e.stopped.Err() == nil {
+			e.logf("actorstore %s: checkpoint: %v; the log is kept", e.dir, err)
+			retry = time.Now().Add(time.Second)
+		}
+	}
+}
+
+func (e *engine) syncEvery() time.Duration {
+	if e.durability.Class > engines.Process {
+		return 0
+	}
+	return time.Duration(e.config.WALSyncInterval * float64(time.Second))
+}
+
+// Spans is engines.Spanner.
+func (e *engine) Spans() []engines.Span { return e.spans.List() }

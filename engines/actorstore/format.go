@@ -1,0 +1,76 @@
+package actorstore
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/index"
+)
+
+var (
+	le = binary.LittleEndian
+	be = binary.BigEndian
+)
+
+// Payloads of log records (little endian). A record id names a record in the
+// log and in checkpoints: its low byte is the stripe, which is the top byte of
+// the key's hash, the rest counts within the stripe. Deltas and operations are
+// those of package index (format.go).
+//
+// kindRenewals, renewals that were acknowledged in any order: one delta of 32
+// bytes after the other to the end of the payload, one at least. Class interval
+// logs what a stripe has gathered, the other classes one at a time:
+//
+//	 0       4          8              16            24            32
+//	+-------+----------+--------------+-------------+-------------+
+//	| id    | renewals | version      | expires_at  | now         |
+//	+-------+----------+--------------+-------------+-------------+
+//
+// kindBatch, one batch: operations one after the other to the end of the
+// payload, one at least, each an operation head and its body:
+//
+//	 0      1    2         4          8       12             20
+//	+------+----+---------+----------+-------+--------------+------------------+
+//	| op   | ks | key len | aux      | id    | version      | body             |
+//	+------+----+---------+----------+-------+--------------+------------------+
+//
+// A delta carries the whole outcome of every renewal before it, so a lease that
+// was renewed several times in a round has one delta. An operation is applied
+// if its version is above that of what replay finds under its id.
+const (
+	kindRenewals = 1
+	kindBatch    = 2
+)
+
+// eachOp decodes a log record and calls yield for each operation in it, which
+// must not keep it.
+func eachOp(kind uint8, payload []byte, yield func(*index.Op) error) error {
+	if kind != kindRenewals && kind != kindBatch {
+		return fmt.Errorf("unknown record kind %d", kind)
+	}
+	if len(payload) == 0 {
+		return fmt.Errorf("record of kind %d without an operation", kind)
+	}
+	for len(payload) > 0 {
+		n := index.DeltaBytes
+		var o index.Op
+		var err error
+		if kind == kindRenewals {
+			o, err = index.ParseDelta(payload)
+		} else {
+			o, n, err = index.ParseOp(payload)
+		}
+		if err == nil && o.Kind == engines.OpDelete && o.Keyspace == engines.TimeSeries {
+			err = fmt.Errorf("delete in %s, which is appended to only", o.Keyspace)
+		}
+		if err != nil {
+			return err
+		}
+		if err := yield(&o); err != nil {
+			return err
+		}
+		payload = payload[n:]
+	}
+	return nil
+}
