@@ -31,6 +31,7 @@ var importRules = []struct {
 	{"engines/internal/*", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/mmapwal", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/appendlog", []string{"engines", "engines/lease", "engines/internal/..."}, false},
+	{"engines/actorstore", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/cowbtree", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/all", []string{"engines/..."}, false},
 	{"engines/all/*", []string{"engines/..."}, false},
