@@ -100,6 +100,7 @@ func (e *engine) room(n int) error {
 	for range 3 { // what is only waiting for readers
 		e.heap.collect()
 	}
+	e.heap.trim()
 	if used := e.heap.arena.UsedBytes(); used+int64(n) > e.limit {
 		return fmt.Errorf("%w: %d of %d bytes of memory in use", engines.ErrFull, used, e.limit)
 	}

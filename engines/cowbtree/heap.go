@@ -85,6 +85,16 @@ func (h *heap) free(b block) {
 	h.arena.Free(b.ref, int(b.size))
 }
 
+// trim gives the spare blocks back to the arena.
+func (h *heap) trim() {
+	for i := range h.spare {
+		for _, r := range h.spare[i] {
+			h.arena.Free(r, max(i, 1)*refUnit)
+		}
+		h.spare[i] = h.spare[i][:0]
+	}
+}
+
 // retire frees a block that has left the tree once no reader can see it.
 func (h *heap) retire(b block) {
 	i := h.epochs.now.Load() % 3

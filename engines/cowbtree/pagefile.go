@@ -20,6 +20,7 @@ type pageFile struct {
 	reader vfs.File
 	writer vfs.File // direct IO where the file system takes it
 	direct bool
+	length uint32    // blocks that the file is known to have
 	meta   pagesMeta // of the last durable checkpoint
 	space  *space
 }
@@ -50,6 +51,7 @@ func openPages(fsys vfs.FS, name string, seed uint64, forWriting bool) (p *pageF
 	if p.meta, err = readPagesMeta(p.reader, name); err != nil {
 		return p, err
 	}
+	p.length = p.meta.blocks
 	if p.meta.seed != seed {
 		return p, &engines.CorruptError{File: name, Offset: int64(p.meta.checkpoint%2)*blockBytes + 24, Reason: fmt.Sprintf("hash seed %016x, META says %016x", p.meta.seed, seed)}
 	}
@@ -120,6 +122,18 @@ func (p *pageFile) buffered(fsys vfs.FS) error {
 	old := p.writer
 	p.writer, p.direct = f, false
 	return old.Close()
+}
+
+// lengthen makes the file as long as its space is.
+func (p *pageFile) lengthen() error {
+	if p.space.blocks <= p.length {
+		return nil
+	}
+	if err := p.writer.Allocate(0, int64(p.space.blocks)*blockBytes); err != nil {
+		return err
+	}
+	p.length = p.space.blocks
+	return nil
 }
 
 // readMap brings the map of used blocks into memory.

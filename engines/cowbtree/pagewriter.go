@@ -167,7 +167,7 @@ func (w *pageWriter) put(p page, payload []byte) (pageAddr, error) {
 		copy(b[pageHeadBytes:size], payload)
 	}
 	blocks := uint32(size+blockBytes-1) / blockBytes
-	block, grown := w.to.space.take(blocks)
+	block := w.to.space.take(blocks)
 	w.taken = append(w.taken, pageAddr{block: block, bytes: uint32(size)})
 	held := len(w.buf)
 	if held > 0 && block != w.at+uint32(held/blockBytes) {
@@ -181,10 +181,8 @@ func (w *pageWriter) put(p page, payload []byte) (pageAddr, error) {
 	if held == 0 {
 		w.at = block
 	}
-	if grown {
-		if err := w.to.writer.Allocate(0, int64(w.to.space.blocks)*blockBytes); err != nil {
-			return pageAddr{}, err
-		}
+	if err := w.to.lengthen(); err != nil {
+		return pageAddr{}, err
 	}
 	w.buf = w.buf[:held+int(blocks)*blockBytes]
 	clear(w.buf[held+size:])
@@ -261,19 +259,14 @@ func (w *pageWriter) finish(m *pagesMeta, freed []pageAddr) (touched bool, err e
 func (w *pageWriter) writeMap(m *pagesMeta, freed []pageAddr) error {
 	s := w.to.space
 	// The map's own page may make the file longer, which makes the map longer.
-	before, blocks := s.blocks, uint32(0)
+	blocks := uint32(0)
 	for fits := false; !fits; {
 		size := pageHeadBytes + len(s.used)*8
 		blocks = uint32(size+blockBytes-1) / blockBytes
-		block, _ := s.take(blocks)
+		block := s.take(blocks)
 		s.clear(block, blocks)
 		s.next = block // put will take it again
 		fits = size == pageHeadBytes+len(s.used)*8
-	}
-	if s.blocks > before {
-		if err := w.to.writer.Allocate(0, int64(s.blocks)*blockBytes); err != nil {
-			return err
-		}
 	}
 	after := space{used: append([]uint64(nil), s.used...), blocks: s.blocks}
 	for _, a := range freed {

@@ -76,9 +76,9 @@ func (s *space) run(from, to, n uint32) uint32 {
 	return 0
 }
 
-// take returns n free blocks in a row and marks them used. grown is true if
-// the file must become longer for it.
-func (s *space) take(n uint32) (block uint32, grown bool) {
+// take returns n free blocks in a row and marks them used. The file may have to become
+// longer for it.
+func (s *space) take(n uint32) (block uint32) {
 	block = s.run(s.next, s.blocks, n)
 	if block == 0 {
 		block = s.run(firstPageBlock, min(s.blocks, s.next+n), n)
@@ -89,9 +89,8 @@ func (s *space) take(n uint32) (block uint32, grown bool) {
 			block--
 		}
 		s.extend(max(block+n, s.blocks+max(growMin, min(s.blocks/8, growMax))))
-		grown = true
 	}
 	s.mark(block, n)
 	s.next = block + n
-	return block, grown
+	return block
 }

@@ -159,6 +159,7 @@ func (t *tree) drain() {
 	for range 4 {
 		t.collect()
 	}
+	t.trim()
 }
 
 var keyShapes = map[string]func(rng *rand.Rand) string{
@@ -230,12 +231,6 @@ func (m *treeModel) emptyOut(before int64) {
 	}
 	m.judge(m.top, m.want, "empty tree")
 	m.drain()
-	for i := range m.spare {
-		for _, r := range m.spare[i] {
-			m.arena.Free(r, max(i, 1)*refUnit)
-		}
-		m.spare[i] = nil
-	}
 	if used := m.arena.UsedBytes(); used != before || m.held != 0 {
 		m.tb.Fatalf("%d bytes in use and %d blocks in limbo after everything was removed, want %d and 0", used, m.held, before)
 	}
