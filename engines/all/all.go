@@ -10,6 +10,7 @@ import (
 	"orbitbench/engines/appendlog"
 	"orbitbench/engines/batched"
 	"orbitbench/engines/bbolt"
+	"orbitbench/engines/cowbtree"
 	"orbitbench/engines/lmdb"
 	"orbitbench/engines/memory"
 	"orbitbench/engines/noop"
@@ -21,6 +22,7 @@ import (
 func Drivers() []engines.Driver {
 	return []engines.Driver{
 		appendlog.Driver{},
+		cowbtree.Driver{},
 		rocksdb.Driver{},
 		pebble.Driver{},
 		bbolt.Driver{},

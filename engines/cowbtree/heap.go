@@ -123,7 +123,4 @@ func (h *heap) collect() {
 	*list = (*list)[:0]
 }
 
-// bytes returns the memory that was ever used, and what the lists of the heap take.
-func (h *heap) bytes() int64 { return h.arena.HeldBytes() }
-
 func (h *heap) close() error { return h.arena.Close() }

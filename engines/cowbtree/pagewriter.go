@@ -176,7 +176,7 @@ func (w *pageWriter) put(p page, payload []byte) (pageAddr, error) {
 			return pageAddr{}, err
 		}
 		copy(w.buf[:size], b[:size])
-		held, b = 0, w.buf[:size]
+		held = 0
 	}
 	if held == 0 {
 		w.at = block
