@@ -19,7 +19,7 @@ type Params struct {
 	ValueBytes    int     // of the lease record, without its key
 	Prefill       float64 // share of Actors that hold a lease before warm-up
 	Mix           map[string]float64
-	Distribution  string // Uniform or Zipf
+	Distribution  string // Uniform, Zipf or Rounds
 	ZipfS         float64
 	Loop          string // Open or Closed
 	RatePerS      float64
@@ -33,6 +33,7 @@ type Params struct {
 const (
 	Uniform = "uniform" // every lease equally often, drawn independently
 	Zipf    = "zipf"    // lease of rank k in proportion to k^-s
+	Rounds  = "rounds"  // every lease in its turn, round after round: at a rate of leases/interval each is renewed once an interval
 )
 
 // The loops of Params.
@@ -103,13 +104,13 @@ func (p *Params) Validate() error {
 		return fmt.Errorf("value_bytes is %d, a lease of this workload takes at least %d", p.ValueBytes, least)
 	}
 	switch p.Distribution {
-	case Uniform:
+	case Uniform, Rounds:
 	case Zipf:
 		if !(p.ZipfS > 0 && p.ZipfS <= maxZipfS) {
 			return fmt.Errorf("zipf_s is %v, want more than 0 and at most %d (%v is usual)", p.ZipfS, maxZipfS, DefaultZipfS)
 		}
 	default:
-		return fmt.Errorf("distribution is %q, want %s or %s", p.Distribution, Uniform, Zipf)
+		return fmt.Errorf("distribution is %q, want %s, %s or %s", p.Distribution, Uniform, Zipf, Rounds)
 	}
 	_, err := p.shares()
 	return err

@@ -40,9 +40,12 @@ type Renewal struct {
 	held      int // leases of the reserve that are held
 	space     *Space
 	zipf      *zipf
-	stride    uint64 // scatters Zipf ranks over the residents
+	stride    uint64 // scatters Zipf ranks and turns over the residents
 	owned     bool   // each worker has residents of its own
 	residents uint64
+	rounds    bool   // residents come in turn
+	turn      uint64 // of the next resident
+	step      uint64 // turns between two of this worker's, unless Seek says otherwise
 }
 
 var _ Generator = (*Renewal)(nil)
@@ -53,6 +56,8 @@ func NewRenewals(s *Space, seed uint64) []*Renewal {
 	var stride uint64
 	if s.params.Distribution == Zipf && s.residents > 0 {
 		z = newZipf(s.residents, s.params.ZipfS)
+	}
+	if s.params.Distribution != Uniform && s.residents > 0 {
 		stride = coprimeStride(uint64(s.residents))
 	}
 	cuts := s.params.cuts()
@@ -64,6 +69,7 @@ func NewRenewals(s *Space, seed uint64) []*Renewal {
 			first: w * s.block, own: own, reserve: s.block - own,
 			space: s, zipf: z, stride: stride,
 			owned: !s.Shared(), residents: uint64(s.residents),
+			rounds: s.params.Distribution == Rounds && s.residents > 0, turn: uint64(w), step: uint64(s.params.Workers),
 		}
 	}
 	return all
@@ -116,6 +122,11 @@ type Draw struct {
 
 // Bytes is the key of the request's actor.
 func (d *Draw) Bytes() []byte { return d.Key[:d.KeyLen] }
+
+// Seek makes turn the next of the rounds: whoever knows the number of an
+// operation makes it decide the lease, whichever worker carries it out. Other
+// distributions have no turns, and are left as they are.
+func (g *Renewal) Seek(turn uint64) { g.turn = turn }
 
 // Fill draws the next len(list) requests, as Next does, with their keys. It
 // takes half the time of drawing them one by one.
@@ -202,6 +213,9 @@ func (g *Renewal) target(r *Request, x uint64) {
 		return
 	}
 	switch {
+	case g.rounds:
+		r.Actor = g.space.Resident(int(g.turn % g.residents * g.stride % g.residents))
+		g.turn += g.step
 	case g.zipf != nil:
 		rank := uint64(g.zipf.next(&g.rng))
 		r.Actor = g.space.Resident(int(rank * g.stride % g.residents))

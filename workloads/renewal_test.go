@@ -15,7 +15,7 @@ func draws(s *Space, seed uint64, worker, n int) []Request {
 }
 
 func TestDeterministicInSeedAndWorker(t *testing.T) {
-	for _, distribution := range []string{Uniform, Zipf} {
+	for _, distribution := range []string{Uniform, Zipf, Rounds} {
 		p := testParams(10_000, 4)
 		p.Distribution, p.ZipfS = distribution, DefaultZipfS
 		s := newSpace(t, p, 1)
@@ -37,7 +37,7 @@ func TestDeterministicInSeedAndWorker(t *testing.T) {
 }
 
 func TestFillIsNextWithKeys(t *testing.T) {
-	for _, distribution := range []string{Uniform, Zipf} {
+	for _, distribution := range []string{Uniform, Zipf, Rounds} {
 		p := testParams(1000, 4)
 		p.Distribution, p.ZipfS = distribution, DefaultZipfS
 		s := newSpace(t, p, 1)
@@ -70,7 +70,7 @@ func TestRequestsKeepTheirRules(t *testing.T) {
 	}
 	for name, mix := range mixes {
 		for _, prefill := range []float64{0, 0.5, 1} {
-			for _, distribution := range []string{Uniform, Zipf} {
+			for _, distribution := range []string{Uniform, Zipf, Rounds} {
 				p := testParams(300, 3)
 				p.Mix, p.Prefill, p.Distribution, p.ZipfS = mix, prefill, distribution, 1
 				s := newSpace(t, p, 5)
@@ -208,7 +208,7 @@ func TestZipfScattersItsRanks(t *testing.T) {
 }
 
 func TestNextAllocatesNothing(t *testing.T) {
-	for _, distribution := range []string{Uniform, Zipf} {
+	for _, distribution := range []string{Uniform, Zipf, Rounds} {
 		p := testParams(10_000, 4)
 		p.Distribution, p.ZipfS = distribution, DefaultZipfS
 		s := newSpace(t, p, 1)
@@ -225,7 +225,7 @@ func TestNextAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkNext(b *testing.B) {
-	for _, distribution := range []string{Uniform, Zipf} {
+	for _, distribution := range []string{Uniform, Zipf, Rounds} {
 		b.Run("distribution="+distribution, func(b *testing.B) {
 			p := testParams(1_000_000, 4)
 			p.Distribution, p.ZipfS = distribution, DefaultZipfS
@@ -253,5 +253,35 @@ func BenchmarkAppendKey(b *testing.B) {
 	for b.Loop() {
 		key = s.AppendKey(key[:0], actor)
 		actor = (actor + 7919) % 1_000_000
+	}
+}
+
+// Turns visit every resident once a round, whichever worker takes them.
+func TestRoundsRenewEachLeaseInTurn(t *testing.T) {
+	p := testParams(1000, 4)
+	p.Distribution, p.Mix = Rounds, map[string]float64{"renew": 1}
+	s := newSpace(t, p, 1)
+	all := NewRenewals(s, 9)
+	draw := make([]Draw, 1)
+	order := make([]int, 0, 3*s.Residents())
+	for turn := range 3 * s.Residents() {
+		g := all[turn*7%len(all)]
+		g.Seek(uint64(turn))
+		g.Fill(draw)
+		order = append(order, draw[0].Actor)
+	}
+	n := s.Residents()
+	seen := map[int]bool{}
+	for i, actor := range order {
+		if !s.IsResident(actor) || i < n && seen[actor] || i >= n && actor != order[i-n] {
+			t.Fatalf("turn %d renews actor %d: not a resident, twice in a round, or not when its turn came before", i, actor)
+		}
+		seen[actor] = true
+	}
+	if len(seen) != n {
+		t.Errorf("%d leases were renewed in three rounds, want %d", len(seen), n)
+	}
+	if !s.Shared() {
+		t.Error("turns are not any one worker's, and Shared says that they are")
 	}
 }

@@ -109,9 +109,10 @@ func (s *Space) IsResident(actor int) bool {
 // Shared reports whether workers draw from each other's residents, so that two
 // of them may renew one lease at a time. Under Zipf they do; under Uniform each
 // worker renews its own, as in a cluster, where the node that holds an actor is
-// the only one to renew it (unless there are fewer residents than workers).
+// the only one to renew it (unless there are fewer residents than workers). In
+// Rounds the turn decides, whoever's it is.
 func (s *Space) Shared() bool {
-	return s.params.Distribution == Zipf || s.residents < s.params.Workers
+	return s.params.Distribution != Uniform || s.residents < s.params.Workers
 }
 
 // KeyRoom is the room that PutKey needs; no key is longer.

@@ -37,6 +37,7 @@ type Cell struct {
 	Spans        []Span            `json:"spans,omitempty"`        // background work of the engine
 	Check        *Check            `json:"check,omitempty"`
 	Recovery     *Recovery         `json:"recovery,omitempty"`
+	Capacity     *Capacity         `json:"capacity,omitempty"`
 }
 
 // The kinds of cell.
@@ -56,7 +57,7 @@ type Params struct {
 	ValueBytes    int                `json:"value_bytes"`  // of the lease record, without its key
 	Prefill       float64            `json:"prefill"`      // share of actors that hold a lease before warm-up
 	Mix           map[string]float64 `json:"mix"`          // share per operation, sums to 1
-	Distribution  string             `json:"distribution"` // uniform or zipf
+	Distribution  string             `json:"distribution"` // uniform, zipf or rounds
 	ZipfS         float64            `json:"zipf_s,omitempty"`
 	Loop          string             `json:"loop"`                 // open or closed
 	RatePerS      float64            `json:"rate_per_s,omitempty"` // offered, open loop
