@@ -13,7 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -62,10 +64,8 @@ func checkHandles() error {
 	return nil
 }
 
-func openStore(dir string, c *effective) (_ *store, err error) {
-	if err := checkHandles(); err != nil {
-		return nil, err
-	}
+// newStore returns a store that is not open yet.
+func newStore(dir string, c *effective) *store {
 	s := &store{
 		dir:     dir,
 		options: grocksdb.NewDefaultOptions(),
@@ -77,21 +77,39 @@ func openStore(dir string, c *effective) (_ *store, err error) {
 		durable: grocksdb.NewDefaultWriteOptions(),
 	}
 	s.configure(c)
+	return s
+}
+
+// columnFamilies are the names, the default one first.
+func columnFamilies() []string {
 	names := []string{"default"}
 	for _, ks := range engines.AllKeyspaces() {
 		names = append(names, ks.String())
 	}
+	return names
+}
+
+func openStore(dir string, c *effective) (_ *store, err error) {
+	if err := checkHandles(); err != nil {
+		return nil, err
+	}
+	s, names := newStore(dir, c), columnFamilies()
 	options := slices.Repeat([]*grocksdb.Options{s.options}, len(names))
 	if s.db, s.handles, err = grocksdb.OpenDbColumnFamilies(s.options, dir, names, options); err != nil {
 		s.close()
 		return nil, mapError(dir, err)
 	}
+	s.attach()
+	return s, nil
+}
+
+// attach notes the C pointers of an open store.
+func (s *store) attach() {
 	s.raw = handle(s.db)
 	for i := range s.cfs {
 		h := s.handles[i+1]
 		s.cfs[i] = columnFamily{handle: handle(h), id: h.ID()}
 	}
-	return s, nil
 }
 
 func (s *store) configure(c *effective) {
@@ -264,6 +282,21 @@ func (s *store) takeError(e *C.char) error {
 	return mapError(s.dir, errors.New(text))
 }
 
+// placeForm is how RocksDB says where a damaged block lies.
+var placeForm = regexp.MustCompile(` in (\S+\.(?:sst|log)) offset (\d{1,18})`)
+
+// corruptError is damage in the store in dir, with its place if the text tells it.
+func corruptError(dir, text string) error {
+	c := &engines.CorruptError{File: dir, Offset: -1, Reason: text}
+	if m := placeForm.FindStringSubmatch(text); m != nil {
+		c.File = m[1]
+		if at, err := strconv.ParseInt(m[2], 10, 64); err == nil {
+			c.Offset = at
+		}
+	}
+	return c
+}
+
 // statusError is a RocksDB status that names an error of the system.
 type statusError struct {
 	text  string
@@ -282,7 +315,7 @@ func mapError(dir string, err error) error {
 	text := err.Error()
 	switch {
 	case errors.Is(err, adapter.ErrRecord), strings.HasPrefix(text, "Corruption:"):
-		return &engines.CorruptError{File: dir, Offset: -1, Reason: text}
+		return corruptError(dir, text)
 	case strings.Contains(text, "While lock file: "), strings.Contains(text, "lock hold by current process"):
 		if strings.Contains(text, "Permission denied") { // to open the file, not to lock it
 			return &statusError{text, syscall.EACCES}

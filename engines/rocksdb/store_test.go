@@ -100,6 +100,10 @@ func TestDamagedTable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var damage *engines.CorruptError
+	if _, err := (Driver{}).Verify(ctx, o.Dir, nil); !errors.As(err, &damage) || filepath.Ext(damage.File) != ".sst" || damage.Offset < 0 {
+		t.Errorf("verifying damaged tables: %v, want ErrCorrupt with table and offset", err)
+	}
 	e, err = Driver{}.Open(ctx, o)
 	if err == nil {
 		err = e.Scan(ctx, engines.Nodes, nil, nil, func(_, _ []byte, _ engines.Version) error { return nil })

@@ -16,8 +16,8 @@ type limits struct {
 	open      time.Duration // for Open, with recovery
 	close     time.Duration // for Close, with its last checkpoint
 
-	rewriteBytes int64 // most that is rewritten until a log is recycled
-	rewriteTime  time.Duration
+	rewriteBytes int64         // most that is rewritten until a log is recycled
+	rewriteTime  time.Duration // as long, and no longer than the cell measures, but at least leastRewrite
 }
 
 func defaultLimits() limits {

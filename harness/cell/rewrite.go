@@ -11,6 +11,10 @@ import (
 	"orbitbench/harness/result"
 )
 
+// leastRewrite is how long the rewriting may take at least: a cell that measures
+// for a second is a look, and is not worth half a minute before it.
+const leastRewrite = 2 * time.Second
+
 // rewriteBatch is how many leases are rewritten in one batch.
 const rewriteBatch = 1024
 
@@ -23,7 +27,8 @@ func (r *renewal) rewrite(ctx context.Context) error {
 	w := &result.Rewrite{}
 	r.cell.Rewrite = w
 	var err error
-	for err == nil && !w.LogRecycled && w.Bytes < r.limits.rewriteBytes && time.Since(begin) < r.limits.rewriteTime {
+	limit := min(r.limits.rewriteTime, max(leastRewrite, time.Duration(r.spec.Params.Seconds*1e9)))
+	for err == nil && !w.LogRecycled && w.Bytes < r.limits.rewriteBytes && time.Since(begin) < limit {
 		err = r.rewriteOnce(ctx, w, watch)
 	}
 	w.Seconds = time.Since(begin).Seconds()
@@ -66,7 +71,7 @@ func (r *renewal) rewriteOnce(ctx context.Context, w *result.Rewrite, watch *rec
 			continue // looking at the directory after each batch would be most of the work
 		}
 		looked = w.Bytes
-		if w.LogRecycled = watch.Seen(); w.LogRecycled {
+		if w.LogRecycled = watch.Seen(); w.LogRecycled || w.Bytes >= r.limits.rewriteBytes {
 			return nil
 		}
 	}

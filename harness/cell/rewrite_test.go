@@ -45,7 +45,7 @@ func (d recyclingDriver) Open(ctx context.Context, o engines.Options) (engines.E
 	if err != nil {
 		return nil, err
 	}
-	return &recyclingEngine{Engine: e, dir: o.Dir, after: n}, os.WriteFile(filepath.Join(o.Dir, "000000.log"), nil, 0o600)
+	return &recyclingEngine{Engine: e, dir: o.Dir, after: n}, os.WriteFile(filepath.Join(o.Dir, "000000.log"), []byte("x"), 0o600)
 }
 
 func (e *recyclingEngine) name(n int) string { return filepath.Join(e.dir, fmt.Sprintf("%06d.log", n)) }

@@ -12,9 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch sees that files of a log are used again: one known under one name
-// turns up under another, or more was logged than all files together can hold.
-// Contents are not looked at.
+// Watch sees that files of a log are used again: one known under one name turns
+// up under another, or more was logged than all files together can hold. A file
+// that was used again while the log still grew (Pebble's first memtables, and
+// logs, are small) does not count: it must be about as long as the longest, or it
+// will grow again. Contents are not looked at.
 type Watch struct {
 	dir    string
 	logged func() uint64 // bytes handed to the log so far
@@ -47,7 +49,7 @@ func IsLog(name string) bool {
 // It must be called before a file can come and go unseen. A file that cannot be
 // looked at, because it is just being removed, is left out.
 func (w *Watch) Seen() bool {
-	renamed := false
+	renamed, longest := int64(0), int64(0)
 	live := map[fileID]string{}
 	_ = filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !IsLog(d.Name()) {
@@ -61,14 +63,14 @@ func (w *Watch) Seen() bool {
 		live[id] = path
 		w.sizes[id] = max(w.sizes[id], int64(st.Size))
 		if old, known := w.names[id]; known && old != path {
-			renamed = true
+			renamed = max(renamed, w.sizes[id])
 		}
 		return nil
 	})
 	w.names = live
 	room := int64(0)
 	for _, size := range w.sizes {
-		room += size
+		room, longest = room+size, max(longest, size)
 	}
-	return renamed || room > 0 && int64(w.logged()-w.before) > room
+	return renamed > longest*3/4 || room > 0 && int64(w.logged()-w.before) > room
 }

@@ -37,3 +37,16 @@ func TestWatch(t *testing.T) {
 	logged += 1000
 	require.False(t, empty.Seen(), "without files there is nothing to use again")
 }
+
+func TestShortFilesDoNotCount(t *testing.T) {
+	dir := t.TempDir()
+	name := func(n string) string { return filepath.Join(dir, n+".log") }
+	require.NoError(t, os.WriteFile(name("1"), []byte("x"), 0o600))
+	require.NoError(t, os.WriteFile(name("2"), []byte("longer"), 0o600))
+	w := New(dir, func() uint64 { return 0 })
+	require.False(t, w.Seen())
+	require.NoError(t, os.Rename(name("1"), name("3")))
+	require.False(t, w.Seen(), "a file that is shorter than others will grow again")
+	require.NoError(t, os.Rename(name("2"), name("4")))
+	require.True(t, w.Seen(), "the longest will not")
+}
