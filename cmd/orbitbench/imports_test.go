@@ -35,6 +35,7 @@ var importRules = []struct {
 	{"engines/cowbtree", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/all", []string{"engines/..."}, false},
 	{"engines/all/*", []string{"engines/..."}, false},
+	{"engines/restore", []string{"engines"}, true},
 	{"engines/adapter", []string{"engines", "engines/lease"}, false},
 	{"engines/*", []string{"engines", "engines/lease", "engines/adapter"}, false},
 	{"workloads", []string{"engines/lease", "harness/result"}, false},

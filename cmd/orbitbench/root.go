@@ -126,6 +126,8 @@ func (a *app) rootCommand() *cobra.Command {
 		a.listCommand(),
 		a.verifyCommand(),
 		a.dumpCommand(),
+		a.snapshotCommand(),
+		a.restoreCommand(),
 		a.benchCommand(),
 		a.soakCommand(),
 		a.versionCommand(),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +11,13 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/engines/all"
-	"orbitbench/harness/runner"
 )
 
 // storeFlags name a closed store.
-type storeFlags struct{ engine, dir string }
+type storeFlags struct {
+	engine, dir string
+	flag        string // that dir was given with; "" is --dir
+}
 
 func (f *storeFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.engine, "engine", "", "`NAME` of the engine that wrote the store")
@@ -23,11 +26,12 @@ func (f *storeFlags) add(cmd *cobra.Command) {
 
 // open finds the driver and checks that there is a directory. Its errors are of usage.
 func (f *storeFlags) open() (engines.Driver, error) {
+	flag := cmp.Or(f.flag, "--dir")
 	switch {
 	case f.engine == "":
 		return nil, usage(errors.New("--engine is missing: want the name of the engine that wrote the store"))
 	case f.dir == "":
-		return nil, usage(errors.New("--dir is missing: want the directory of the store"))
+		return nil, usage(fmt.Errorf("%s is missing: want the directory of the store", flag))
 	}
 	d, err := all.Lookup(f.engine)
 	if err != nil {
@@ -35,10 +39,10 @@ func (f *storeFlags) open() (engines.Driver, error) {
 	}
 	info, err := os.Stat(f.dir)
 	if err != nil {
-		return nil, usage(fmt.Errorf("--dir: %w", err))
+		return nil, usage(fmt.Errorf("%s: %w", flag, err))
 	}
 	if !info.IsDir() {
-		return nil, usage(fmt.Errorf("--dir: %s is no directory", f.dir))
+		return nil, usage(fmt.Errorf("%s: %s is no directory", flag, f.dir))
 	}
 	return d, nil
 }
@@ -76,12 +80,10 @@ func (a *app) verify(ctx context.Context, d engines.Driver, dir string, asJSON b
 	if !ok {
 		return fmt.Errorf("engine %s has no verifier", d.Info().Name)
 	}
-	report, err := v.Verify(ctx, dir, nil)
-	if errors.Is(err, engines.ErrCorrupt) {
-		return &exit{runner.ExitViolation, err}
-	}
+	p := a.lines("verify")
+	report, err := v.Verify(ctx, dir, func(done, total int64) { p.tell("read", done, total) })
 	if err != nil {
-		return err
+		return damaged(err)
 	}
 	if asJSON {
 		return a.printJSON(report)
@@ -115,11 +117,7 @@ func (a *app) dumpCommand() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("engine %s has no dump", d.Info().Name)
 			}
-			err = dumper.Dump(cmd.Context(), flags.dir, a.stdout)
-			if errors.Is(err, engines.ErrCorrupt) {
-				return &exit{runner.ExitViolation, err}
-			}
-			return err
+			return damaged(dumper.Dump(cmd.Context(), flags.dir, a.stdout))
 		},
 	}
 	flags.add(cmd)
