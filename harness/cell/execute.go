@@ -27,7 +27,7 @@ func defaultLimits() limits {
 	}
 }
 
-// Execute runs a cell of kind renewal or recovery in this process and returns
+// Execute runs a cell of kind renewal, recovery or capacity in this process and returns
 // its result, which is never nil: a cell that cannot be had here is skipped,
 // one that went wrong has failed, each with its reason. progress is called from
 // one goroutine at a time; nil discards it. When ctx ends the cell ends within
@@ -71,6 +71,8 @@ func run(ctx context.Context, s *Spec, lookup Lookup, progress func(Progress), l
 	case result.KindRenewal:
 		r := &renewal{spec: s, driver: driver, limits: l, progress: progress, cell: c}
 		return r.run(ctx)
+	case result.KindCapacity:
+		return runCapacity(ctx, s, driver, l, progress, c)
 	case result.KindRecovery:
 		return runRecovery(ctx, s, progress, c)
 	default:

@@ -26,6 +26,8 @@ type phase struct {
 	stop    atomic.Bool
 	failed  atomic.Bool  // a worker met record.Error
 	pace    *pacer.Pacer // open loop, set before the workers start
+	first   int64        // open loop, distribution rounds: turn of the first operation
+	slack   int64        // open loop: an acknowledgement this long after its due time is late, ns; 0 does not judge
 }
 
 // measured is what a phase has given.
@@ -165,6 +167,7 @@ func (p *phase) openWorker(w *worker, rec *record.Recorder, t *pacer.Ticket, sta
 	draw := make([]workloads.Draw, 1)
 	r := &draw[0]
 	for p.pace.Take(t) {
+		w.next.Seek(uint64(p.first + t.Number))
 		w.next.Fill(draw)
 		began := t.StartNs
 		op, outcome := w.do(r, start+began)
@@ -173,6 +176,9 @@ func (p *phase) openWorker(w *worker, rec *record.Recorder, t *pacer.Ticket, sta
 		rec.RecordOpen(int(op), outcome, after-t.DueNs, after-began, after)
 		if outcome == record.OK {
 			w.settle(op, r.Actor, start+began, start+after)
+			if p.slack > 0 && after-t.DueNs > p.slack {
+				w.counts.late++
+			}
 		}
 		if outcome == record.Error {
 			p.fail()

@@ -32,16 +32,22 @@ type renewal struct {
 	table   *table
 	workers []*worker
 	engine  engines.Engine
+
+	turn  int64 // distribution rounds: of the next phase's first operation
+	slack int64 // of the phases' leases, ns; 0 where lateness is not judged
 }
 
-func (r *renewal) run(ctx context.Context) error {
+func (r *renewal) run(ctx context.Context) error { return r.around(ctx, r.drive) }
+
+// around does what stands before and after the load of a cell.
+func (r *renewal) around(ctx context.Context, drive func(context.Context) error) error {
 	if err := r.prepare(); err != nil {
 		return err
 	}
 	if err := r.open(ctx, "open"); err != nil {
 		return err
 	}
-	if err := r.drive(ctx); err != nil {
+	if err := drive(ctx); err != nil {
 		// The first error is the reason; a store that cannot be closed either adds nothing.
 		if ctx.Err() == nil {
 			_ = within(ctx, "close", r.limits.operation, r.engine.Close)
@@ -97,6 +103,20 @@ func (r *renewal) storeDir() string { return filepath.Join(r.spec.Dir, storeName
 
 // drive loads, warms up and measures.
 func (r *renewal) drive(ctx context.Context) error {
+	if err := r.start(ctx); err != nil {
+		return err
+	}
+	p := r.spec.Params
+	if p.WarmupSeconds > 0 {
+		if err := r.timed("warmup", func() error { return r.warmup(ctx, p.WarmupSeconds) }); err != nil {
+			return err
+		}
+	}
+	return r.timed("measure", func() error { return r.measure(ctx, p.Seconds) })
+}
+
+// start loads, and makes the workers ready.
+func (r *renewal) start(ctx context.Context) error {
 	d := directory.New(r.engine, directory.Options{Generic: r.spec.Path == PathGeneric})
 	r.cell.Path, r.cell.Capabilities = d.Path(), engines.Capabilities(r.engine)
 	if r.spec.Path == directory.PathNative && d.Path() != directory.PathNative {
@@ -113,13 +133,7 @@ func (r *renewal) drive(ctx context.Context) error {
 	for _, next := range workloads.NewRenewals(r.space, r.spec.Seed) {
 		r.workers = append(r.workers, r.newWorker(d, next))
 	}
-	p := r.spec.Params
-	if p.WarmupSeconds > 0 {
-		if err := r.timed("warmup", func() error { return r.warmup(ctx, p.WarmupSeconds) }); err != nil {
-			return err
-		}
-	}
-	return r.timed("measure", func() error { return r.measure(ctx, p.Seconds) })
+	return nil
 }
 
 // newWorker hands engines a context that does not end: cancellation is the
@@ -137,16 +151,23 @@ func (r *renewal) newPhase(seconds float64) *phase {
 		w.counts = tally{}
 	}
 	p := r.spec.Params
-	return &phase{loop: p.Loop, ratePer: p.RatePerS, length: time.Duration(seconds * 1e9), workers: r.workers}
+	return &phase{
+		loop: p.Loop, ratePer: p.RatePerS, length: time.Duration(seconds * 1e9), workers: r.workers,
+		first: r.turn, slack: r.slack,
+	}
 }
 
 func (r *renewal) runPhase(ctx context.Context, p *phase, name string) (*measured, error) {
 	total := p.length.Seconds()
-	return p.run(ctx, r.limits.operation, func(elapsed float64, set *record.Set) {
+	m, err := p.run(ctx, r.limits.operation, func(elapsed float64, set *record.Set) {
 		pr := Progress{Phase: name, Done: min(elapsed, total), Total: total}
 		pr.OpsPerS, pr.P99Ns = set.Last()
 		r.progress(pr)
 	})
+	if err == nil {
+		r.turn += m.offered
+	}
+	return m, err
 }
 
 func (r *renewal) warmup(ctx context.Context, seconds float64) error {

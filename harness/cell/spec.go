@@ -33,6 +33,7 @@ type Spec struct {
 	Dir         string             `json:"dir"` // an existing empty directory for this cell alone; the caller removes it
 	Repetitions int                `json:"repetitions,omitempty"`
 	KeepData    bool               `json:"keep_data,omitempty"` // a recovery cell keeps the store of each repetition
+	Capacity    *CapacityJob       `json:"capacity,omitempty"`  // for KindCapacity
 }
 
 // Progress is how far a cell has come.
@@ -60,9 +61,9 @@ const storeName = "store"
 // validate checks what does not depend on the engine.
 func (s *Spec) validate() error {
 	switch s.Kind {
-	case result.KindRenewal, result.KindRecovery, KindOverhead:
+	case result.KindRenewal, result.KindRecovery, result.KindCapacity, KindOverhead:
 	default:
-		return fmt.Errorf("kind is %q, want %s, %s or %s", s.Kind, result.KindRenewal, result.KindRecovery, KindOverhead)
+		return fmt.Errorf("kind is %q, want %s, %s, %s or %s", s.Kind, result.KindRenewal, result.KindRecovery, result.KindCapacity, KindOverhead)
 	}
 	if s.Path != "" && s.Path != PathGeneric && s.Path != directory.PathNative {
 		return fmt.Errorf("path is %q, want %s, %s, or nothing for the engine's best", s.Path, directory.PathNative, PathGeneric)
@@ -81,7 +82,12 @@ func (s *Spec) validate() error {
 	if err := p.Validate(); err != nil {
 		return err
 	}
-	if s.Kind != result.KindRenewal {
+	if s.Kind == result.KindCapacity {
+		if err := s.Capacity.validate(&s.Params); err != nil {
+			return err
+		}
+	}
+	if s.Kind != result.KindRenewal && s.Kind != result.KindCapacity {
 		return nil
 	}
 	switch {

@@ -35,6 +35,7 @@ type worker struct {
 type tally struct {
 	missed uint64 // renewals acknowledged after the lease had run out
 	listed uint64 // leases seen by List
+	late   uint64 // operations acknowledged later than the slack of the phase after they were due
 }
 
 // do carries out r, which begins at now on the clock. It returns the operation
