@@ -16,13 +16,13 @@ func capacitySpec(t testing.TB, config map[string]any, job CapacityJob) Spec {
 	p := &s.Params
 	p.Mix, p.Distribution, p.Loop = map[string]float64{"renew": 1}, workloads.Rounds, workloads.Open
 	p.Actors, p.Workers, p.Prefill = 500, 8, 1
-	p.RenewSeconds, p.LeaseSeconds = 0.5, 1.5
+	p.RenewSeconds, p.LeaseSeconds = 0.5, 60.5
 	p.RatePerS, p.WarmupSeconds, p.Seconds = 1000, 0.5, 0.5
 	return s
 }
 
 // A promise that any machine keeps, so that the engine alone decides.
-const easy = "p90<=200ms"
+const easy = "p90<=20s"
 
 func TestCapacitySearchBracketsASlowEngine(t *testing.T) {
 	// Each commit takes 20 ms at least and there are 8 workers: 400/s at most, on any machine.
@@ -35,7 +35,7 @@ func TestCapacitySearchBracketsASlowEngine(t *testing.T) {
 		t.Errorf("bracket %v to %v of an engine that can do 400/s", found.KeptPerS, found.MissedPerS)
 	}
 	for _, p := range found.Probes {
-		if p.Kept != (p.Reason == "") || p.Offered == 0 || p.Leases != 500 || p.Lease.SlackNs != int64(time.Second) || p.Renewals.Histogram != "" {
+		if p.Kept != (p.Reason == "") || p.Offered == 0 || p.Leases != 500 || p.Lease.SlackNs != int64(time.Minute) || p.Renewals.Histogram != "" {
 			t.Errorf("probe %+v", p)
 		}
 		if p.RatePerS > 1000 && p.Kept {
