@@ -107,6 +107,13 @@ func removeOlder(fsys vfs.FS, dir string, start wal.LSN) error {
 	removed := false
 	for _, n := range names {
 		if s, ok := snapshotStart(n); ok && s < start {
+			if !removed {
+				// A kill may have come between the rename of the newer one and the sync of its
+				// name: a power cut must not find the older one gone and the newer one unnamed.
+				if err := fsys.SyncDir(dir); err != nil {
+					return err
+				}
+			}
 			if err := fsys.Remove(path.Join(dir, n)); err != nil {
 				return err
 			}
