@@ -105,11 +105,19 @@ func (e *engine) checkpoint(ctx context.Context, paced bool) error {
 	}
 	i := &e.checkpointInfo
 	i.start.Store(uint64(start))
-	i.next.Store(uint64(c.tail.end) + 1)
 	i.bytes.Store(c.bytes)
 	i.logAt.Store(logAt)
 	i.taken.Add(1)
-	e.index.Reuse()
+	noted, err := e.log.Append(kindCheckpoint, le.AppendUint64(nil, uint64(start)))
+	switch {
+	case err == nil:
+		e.index.Reuse()
+	case !errors.Is(err, engines.ErrFull): // without room the ids rest until the next checkpoint
+		return err
+	}
+	if noted == c.tail.end+1 {
+		i.next.Store(uint64(noted) + 1) // nothing else has happened since
+	}
 	e.spans.Add("checkpoint", begin, time.Now(), uint64(c.bytes))
 	if err := removeOlder(e.fs, e.dir, start); err != nil {
 		return err

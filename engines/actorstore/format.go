@@ -6,6 +6,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/index"
+	"orbitbench/engines/internal/wal"
 )
 
 var (
@@ -35,13 +36,41 @@ var (
 //	| op   | ks | key len | aux      | id    | version      | body             |
 //	+------+----+---------+----------+-------+--------------+------------------+
 //
+// kindCheckpoint says that a checkpoint is durable, whose start it names (u64). Behind it
+// ids of sealed points are used again, so that replay must not begin before that start.
+//
 // A delta carries the whole outcome of every renewal before it, so a lease that
 // was renewed several times in a round has one delta. An operation is applied
 // if its version is above that of what replay finds under its id.
 const (
-	kindRenewals = 1
-	kindBatch    = 2
+	kindRenewals   = 1
+	kindBatch      = 2
+	kindCheckpoint = 3
 )
+
+// parseCheckpoint decodes the payload of a kindCheckpoint.
+func parseCheckpoint(payload []byte) (start wal.LSN, err error) {
+	if len(payload) != 8 {
+		return 0, fmt.Errorf("note of a checkpoint of %d bytes, want 8", len(payload))
+	}
+	if start = wal.LSN(le.Uint64(payload)); start == 0 {
+		return 0, fmt.Errorf("note of a checkpoint that begins at record 0")
+	}
+	return start, nil
+}
+
+// eachReplayed is eachOp for records of a log that is replayed from start on. A
+// note of a later checkpoint is an error: that checkpoint is missing.
+func eachReplayed(r wal.Record, start wal.LSN, yield func(*index.Op) error) error {
+	if r.Kind != kindCheckpoint {
+		return eachOp(r.Kind, r.Payload, yield)
+	}
+	noted, err := parseCheckpoint(r.Payload)
+	if err == nil && noted > start {
+		err = fmt.Errorf("%s is missing, which it says was written", checkpointName(noted))
+	}
+	return err
+}
 
 // eachOp decodes a log record and calls yield for each operation in it, which
 // must not keep it.

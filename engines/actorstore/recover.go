@@ -75,11 +75,10 @@ func (e *engine) recover(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	e.replayed = info.Records
 	e.unsealed.Store(int64(e.index.RecountCold()))
 	e.checkpointInfo.start.Store(uint64(start))
 	e.checkpointInfo.logAt.Store(-uint64(info.Bytes)) // what was replayed counts as log since the checkpoint
-	if start > 0 && info.Records == 0 {
+	if start > 0 && e.replayed == 0 {
 		e.checkpointInfo.next.Store(uint64(e.log.Next()))
 	}
 	if err := e.meta.Reserve(e.durability.Class, uint64(e.index.Highest())); err != nil {
@@ -121,6 +120,13 @@ func removeOlder(fsys vfs.FS, dir string, start wal.LSN) error {
 	removed := false
 	for _, n := range names {
 		if s, ok := checkpointStart(n); ok && s < start {
+			if !removed {
+				// A kill may have come between the rename of the newer one and the sync of its
+				// name: a power cut must not find the older one gone and the newer one unnamed.
+				if err := fsys.SyncDir(dir); err != nil {
+					return err
+				}
+			}
 			if err := fsys.Remove(path.Join(dir, n)); err != nil {
 				return err
 			}
@@ -143,12 +149,15 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 		if r.LSN%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		err := eachOp(r.Kind, r.Payload, func(o *index.Op) error {
+		if r.Kind != kindCheckpoint {
+			e.replayed++
+		}
+		err := eachReplayed(r, start, func(o *index.Op) error {
 			d.Add(r.LSN, o)
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("record %d: %w", r.LSN, err)
+			return corruptLog(e.path(logName), "record %d: %v", r.LSN, err)
 		}
 		return nil
 	})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"orbitbench/engines"
@@ -143,7 +144,7 @@ func (v *verifier) log(ctx context.Context, m meta.Meta, start, upTo wal.LSN) er
 			v.progress(min(done, v.total), v.total)
 		}
 		done += int64(len(r.Payload))
-		if err := eachOp(r.Kind, r.Payload, func(*index.Op) error { v.report.Records++; return nil }); err != nil {
+		if err := eachReplayed(r, start, func(*index.Op) error { v.report.Records++; return nil }); err != nil {
 			return corruptLog(dir, "record %d: %v", r.LSN, err)
 		}
 		return nil
@@ -232,6 +233,13 @@ func dumpCheckpoint(ctx context.Context, fsys vfs.FS, name string, start wal.LSN
 
 // describe prints the operations of a log record.
 func describe(r wal.Record) string {
+	if r.Kind == kindCheckpoint {
+		start, err := parseCheckpoint(r.Payload)
+		if err != nil {
+			return "damaged: " + err.Error()
+		}
+		return "checkpoint from record " + strconv.FormatUint(uint64(start), 10)
+	}
 	var b strings.Builder
 	err := eachOp(r.Kind, r.Payload, func(o *index.Op) error {
 		if b.Len() > 0 {

@@ -1,0 +1,87 @@
+package actorstore
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"orbitbench/engines"
+	"orbitbench/engines/internal/crashtest"
+	"orbitbench/engines/internal/vfs"
+)
+
+const crashDir = crashtest.Dir
+
+// crashConfig rotates, checkpoints, seals and drops all the time.
+var crashConfig = map[string]any{
+	"segment_bytes": 16384, "checkpoint_log_bytes": 8192, "wal_buffer_size": 16384, "checkpoint_share": 1,
+	"memory_limit_bytes": 64 << 20, "series_tail_points": 40,
+}
+
+var subject = crashtest.Subject{
+	Open: func(ctx context.Context, fs vfs.FS, d engines.Durability) (crashtest.Engine, error) {
+		return open(ctx, fs, engines.Options{Dir: crashDir, Durability: d, Config: crashConfig})
+	},
+	Verify: func(ctx context.Context, fs vfs.FS) error {
+		_, err := verify(ctx, fs, crashDir, nil)
+		return err
+	},
+}
+
+func TestCrashStates(t *testing.T) {
+	states := 120
+	if testing.Short() {
+		states = 40
+	}
+	for _, d := range crashtest.Classes() {
+		t.Run(d.Class.String(), func(t *testing.T) {
+			for _, err := range crashtest.Run(t, subject, crashtest.Plan{Durability: d, Seed: uint64(time.Now().UnixNano()), States: states}) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// The judge of the crash test finds an engine whose syncs are lost.
+func TestCrashJudgeFindsLostSyncs(t *testing.T) {
+	for _, dirs := range []bool{false, true} {
+		found := crashtest.Run(t, subject, crashtest.Plan{
+			Durability: engines.Durability{Class: engines.Sync}, Seed: uint64(time.Now().UnixNano()), States: 60,
+			Wrap: func(fs vfs.FS) vfs.FS { return crashtest.Deaf(fs, dirs) },
+		})
+		if len(found) == 0 {
+			t.Errorf("syncs of directories lost %v: no crash state shows it", dirs)
+		}
+	}
+}
+
+// The judge finds an engine that forgets what it has acknowledged a window ago:
+// one with a longer window than it was asked for.
+func TestCrashJudgeFindsALateWindow(t *testing.T) {
+	late := subject
+	late.Open = func(ctx context.Context, fs vfs.FS, d engines.Durability) (crashtest.Engine, error) {
+		d.Window *= 50
+		return open(ctx, fs, engines.Options{Dir: crashDir, Durability: d, Config: map[string]any{"checkpoint_log_bytes": -1, "segment_bytes": 1 << 20}})
+	}
+	d := engines.Durability{Class: engines.Interval, Window: 20 * time.Millisecond}
+	for range 3 {
+		if len(crashtest.Run(t, withoutCheckpoints(late), crashtest.Plan{Durability: d, Seed: uint64(time.Now().UnixNano()), States: 60})) > 0 {
+			return
+		}
+	}
+	t.Error("no crash state shows it")
+}
+
+// withoutCheckpoints is an engine whose checkpoints do nothing: they would make durable what the window has not.
+func withoutCheckpoints(s crashtest.Subject) crashtest.Subject {
+	inner := s.Open
+	s.Open = func(ctx context.Context, fs vfs.FS, d engines.Durability) (crashtest.Engine, error) {
+		e, err := inner(ctx, fs, d)
+		return lazyEngine{e}, err
+	}
+	return s
+}
+
+type lazyEngine struct{ crashtest.Engine }
+
+func (lazyEngine) Checkpoint(context.Context) error { return nil }

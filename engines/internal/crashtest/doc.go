@@ -1,0 +1,17 @@
+// Package crashtest judges what an in-house engine has after a crash by what it
+// had acknowledged before.
+//
+//  1. [Run] opens the engine on a file system in memory ([vfs.Mem]) and lets
+//     writers commit: each has a pair of records in two keyspaces that only change
+//     together, a point of a time series that belongs to the same step, and a lease
+//     that it renews.
+//  2. In the middle of operations of the file system it takes states: what a kill,
+//     or a power cut with one of its losses, may leave there.
+//  3. Each state is opened, judged by what was acknowledged and issued by then,
+//     written to, closed, verified, and crashed once more while it is being opened.
+//
+// Class sync may lose nothing, class process nothing to a kill. Class interval may
+// lose what was acknowledged within its window, for which the judge allows once more the
+// window because the machine that runs tests may be busy. In the other cases only what is
+// half or was never issued is wrong.
+package crashtest
