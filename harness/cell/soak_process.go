@@ -1,8 +1,10 @@
 package cell
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -176,18 +178,13 @@ func (s *soaking) watch(ctx context.Context, failed <-chan error) error {
 func (s *soaking) summary() *soakSummary {
 	sum := &soakSummary{Seconds: s.job.Soak.Seconds}
 	work := s.asked
-	start := s.clock.Begin().Add(time.Duration(s.begin))
 	if sp, ok := s.engine.(engines.Spanner); ok {
-		work = nil
-		for _, span := range sp.Spans() {
-			if b := (busy{int64(span.Begin.Sub(start)), int64(span.End.Sub(start))}); isCheckpoint(span) && b.end > 0 && float64(b.begin) < s.job.Soak.Seconds*1e9 {
-				work = append(work, b)
-			}
-		}
-		if len(work) < len(s.asked) {
-			work = append(work, s.asked...) // an engine whose spans do not show what it was asked for
+		// An engine's own account is better, unless it leaves out what it was asked for.
+		if own := s.reported(sp.Spans()); len(own) >= len(work) {
+			work = own
 		}
 	}
+	work = united(work)
 	sum.Checkpoints = len(work)
 	for _, b := range work {
 		sum.CheckpointSeconds += float64(b.end-b.begin) / 1e9
@@ -196,6 +193,36 @@ func (s *soaking) summary() *soakSummary {
 	return sum
 }
 
+// reported are the checkpoints among the spans that touch the measured time, cut to it.
+func (s *soaking) reported(spans []engines.Span) (work []busy) {
+	start := s.clock.Begin().Add(time.Duration(s.begin))
+	length := int64(s.job.Soak.Seconds * 1e9)
+	for _, span := range spans {
+		b := busy{int64(span.Begin.Sub(start)), int64(span.End.Sub(start))}
+		if span.End.IsZero() {
+			b.end = length // it still runs
+		}
+		if isCheckpoint(span) && b.end > 0 && b.begin < length {
+			work = append(work, busy{max(b.begin, 0), min(b.end, length)})
+		}
+	}
+	return work
+}
+
+// united merges pieces of work that overlap. It reorders work.
+func united(work []busy) []busy {
+	slices.SortFunc(work, func(a, b busy) int { return cmp.Compare(a.begin, b.begin) })
+	var out []busy
+	for _, b := range work {
+		if n := len(out); n > 0 && b.begin <= out[n-1].end {
+			out[n-1].end = max(out[n-1].end, b.end)
+			continue
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
 // isCheckpoint reports whether a span is work that a checkpoint does: making a
 // segment ready belongs to the steady state.
-func isCheckpoint(s engines.Span) bool { return s.Kind != "segment" && !s.End.IsZero() }
+func isCheckpoint(s engines.Span) bool { return s.Kind != "segment" }

@@ -116,3 +116,8 @@ func TestWindowsAreToldApart(t *testing.T) {
 	require.EqualValues(t, bucketTop(bucketOf(1000)), steady.MaxNs)
 	require.InDelta(t, 100, steady.PerS, 1e-9)
 }
+
+func TestUnitedWork(t *testing.T) {
+	require.Equal(t, []busy{{0, 7}, {9, 10}}, united([]busy{{5, 7}, {9, 10}, {0, 3}, {2, 5}, {6, 6}}))
+	require.Empty(t, united(nil))
+}
