@@ -35,9 +35,10 @@ type row struct {
 	invalid         bool // the harness, not the engine, decided the latencies of a trial
 	recovery        recovery
 	use             usage
-	losses          []string // what the checks found: reasons to disqualify
-	flags           []string // what a reader must know beside the figures
-	warnings        []string // doubts that travelled with the cells
+	losses          []string           // what the checks found: reasons to disqualify
+	promise         *result.Durability // what a trace found about its class, nil without one
+	flags           []string           // what a reader must know beside the figures
+	warnings        []string           // doubts that travelled with the cells
 }
 
 type status string
@@ -253,6 +254,7 @@ func (r *Report) fill(b *block, items []item) error {
 				}
 			}
 			row.settle(byPath[path])
+			r.promised(b, row)
 			b.rows = append(b.rows, row)
 		}
 	}

@@ -72,6 +72,9 @@ func (r *Report) markdownBlock(b *bytes.Buffer, bl *block) {
 			fmt.Fprintf(b, "- **%s**: %s\n", escape(row.name()), escape(f))
 		}
 	}
+	if promises := bl.promises(); promises != "" {
+		fmt.Fprintf(b, "\n%s\n", escape(promises))
+	}
 	if claims, notes := r.claimsTable(bl); claims != nil {
 		b.WriteString("\nClaimed against measured:\n\n")
 		writeMarkdownTable(b, claims)

@@ -180,6 +180,9 @@ func (r *Report) textBlock(t *textWriter, b *block) (dropped []column) {
 	main := r.comparison(b)
 	dropped = main.fit(t.width)
 	t.table(main)
+	if promises := b.promises(); promises != "" {
+		t.paragraph("", promises, dim)
+	}
 	if claims, notes := r.claimsTable(b); claims != nil {
 		t.line(plain, "")
 		for _, c := range claims.fit(t.width) {

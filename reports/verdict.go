@@ -59,7 +59,7 @@ func (b *block) ranked() []*row {
 	var rows []*row
 	for _, r := range b.rows {
 		_, ok := r.latency(opWrite).quantile(0.99)
-		if ok && r.status == statusOK && r.engine.Role != "baseline" && len(r.losses) == 0 && !r.missedRate() && !r.invalid {
+		if ok && r.status == statusOK && r.engine.Role != "baseline" && len(r.losses) == 0 && !r.early() && !r.missedRate() && !r.invalid {
 			rows = append(rows, r)
 		}
 	}
@@ -88,6 +88,8 @@ func (b *block) excluded() string {
 		case r.status != statusOK || r.engine.Role == "baseline":
 		case len(r.losses) > 0:
 			parts = append(parts, r.name()+" is disqualified for losing data")
+		case r.early():
+			parts = append(parts, r.name()+" is disqualified for acknowledging before the promise of its class")
 		case r.missedRate():
 			parts = append(parts, r.name()+" missed the offered rate")
 		case r.invalid:
@@ -182,6 +184,8 @@ func (b *block) nobody() string {
 			counts["lost data"]++
 		case r.engine.Role == "baseline":
 			counts["baseline, never ranked"]++
+		case r.early():
+			counts["acknowledged before its promise"]++
 		case r.missedRate():
 			counts["missed the rate"]++
 		case r.invalid:

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"orbitbench/engines/all"
+	"orbitbench/harness/durability"
 	"orbitbench/harness/plan"
 	"orbitbench/harness/runner"
 )
@@ -130,10 +131,13 @@ func (a *app) rootCommand() *cobra.Command {
 		a.restoreCommand(),
 		a.benchCommand(),
 		a.soakCommand(),
+		a.durabilityCommand(),
 		a.versionCommand(),
 		a.cellCommand(),
 		a.benchChildCommand(),
 		a.inspectCommand(),
+		a.durabilityChildCommand(durability.PassVerb),
+		a.durabilityChildCommand(durability.WorkerVerb),
 	)
 	return root
 }

@@ -22,7 +22,28 @@ type Run struct {
 	Floors      []Floor     `json:"floors"`
 	Overhead    *Overhead   `json:"overhead,omitempty"`
 	Warnings    []string    `json:"warnings,omitempty"`
+	// Doctor is what was found about the machine before the first cell.
+	Doctor []Finding `json:"doctor,omitempty"`
+	// DurabilityChecks holds one entry for each engine and durability of the plan
+	// that was traced; none where that was not asked for.
+	DurabilityChecks []Durability `json:"durability_checks,omitempty"`
 }
+
+// Finding is one check of the machine that a result was taken on.
+type Finding struct {
+	Check  string `json:"check"`  // stable name: file_system, write_cache, floor ...
+	Status string `json:"status"` // FindingInfo, FindingPass, FindingWarn or FindingFail
+	Found  string `json:"found"`
+	Remedy string `json:"remedy,omitempty"` // of a warning or a failure
+}
+
+// The statuses of a Finding, mildest first.
+const (
+	FindingInfo = "INFO"
+	FindingPass = "PASS"
+	FindingWarn = "WARN"
+	FindingFail = "FAIL"
+)
 
 // Tool is the program that wrote the result.
 type Tool struct {

@@ -1,0 +1,129 @@
+package durability
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"orbitbench/engines"
+	"orbitbench/harness/result"
+)
+
+// TestMain lets the test binary be the processes of a pass.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 {
+		switch os.Args[1] {
+		case PassVerb:
+			os.Exit(PassMain(os.Stdin, os.Stdout, os.Stderr))
+		case WorkerVerb:
+			os.Exit(WorkerMain(context.Background(), lookupFake, os.Stdin, os.Stdout))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// verifyFake traces a fake. The test is skipped where nothing can be traced.
+func verifyFake(t *testing.T, way, durability string) result.Durability {
+	t.Helper()
+	d, err := engines.ParseDurability(durability)
+	require.NoError(t, err)
+	got, err := Verify(context.Background(), Job{Engine: way, Durability: d, Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Logf("%s %s: %+v", way, durability, got)
+	return got
+}
+
+func needTrace(t *testing.T) {
+	t.Helper()
+	if d := verifyFake(t, "fsync", "sync"); d.Verdict == result.DurabilityNotVerified {
+		t.Skipf("nothing can be traced here: %s", d.Reason)
+	}
+}
+
+func TestHonestEnginesAreProven(t *testing.T) {
+	needTrace(t)
+	for _, way := range honest {
+		t.Run(way, func(t *testing.T) {
+			d := verifyFake(t, way, "sync")
+			require.Equal(t, result.DurabilityProven, d.Verdict, d.Reason)
+			require.Len(t, d.Phases, 2)
+			require.Positive(t, d.Phases[0].Acks)
+			require.GreaterOrEqual(t, d.Phases[0].SyncsPerAck, 1.0)
+			require.Zero(t, d.Early)
+			if way == "packs-renewals" {
+				require.Positive(t, d.ByOrder)
+			} else {
+				require.Zero(t, d.ByOrder)
+			}
+		})
+	}
+}
+
+func TestLiarsAreCaught(t *testing.T) {
+	needTrace(t)
+	for _, way := range liars {
+		t.Run(way, func(t *testing.T) {
+			d := verifyFake(t, way, "sync")
+			require.Equal(t, result.DurabilityEarly, d.Verdict, d.Reason)
+			require.Positive(t, d.Early)
+			require.NotEmpty(t, d.Reason)
+		})
+	}
+}
+
+func TestWhatIsPackedIsNotProven(t *testing.T) {
+	needTrace(t)
+	d := verifyFake(t, "packs-all", "sync")
+	require.Equal(t, result.DurabilityNotProven, d.Verdict, d.Reason)
+	require.Zero(t, d.ByContent)
+}
+
+func TestClassProcess(t *testing.T) {
+	needTrace(t)
+	for _, way := range []string{"no-sync", "mapped", "dsync"} {
+		d := verifyFake(t, way, "process")
+		require.Equal(t, result.DurabilityProven, d.Verdict, d.Reason)
+	}
+	for _, way := range []string{"buffers", "every-other"} {
+		d := verifyFake(t, way, "process")
+		require.Equal(t, result.DurabilityEarly, d.Verdict, d.Reason)
+	}
+}
+
+func TestClassInterval(t *testing.T) {
+	needTrace(t)
+	for _, way := range []string{"fsync", "buffers"} {
+		d := verifyFake(t, way, "interval:40ms")
+		require.NotEqual(t, result.DurabilityEarly, d.Verdict, d.Reason) // a loaded machine may stretch a window
+		require.Positive(t, d.LagP50Ns)
+	}
+	for _, way := range []string{"no-sync", "slow"} {
+		d := verifyFake(t, way, "interval:40ms")
+		require.Equal(t, result.DurabilityEarly, d.Verdict, d.Reason)
+	}
+}
+
+func TestClassNoneAsksNothing(t *testing.T) {
+	needTrace(t)
+	d := verifyFake(t, "buffers", "none")
+	require.Equal(t, result.DurabilityNothing, d.Verdict, d.Reason)
+	require.Zero(t, d.Phases[0].SyncsPerAck)
+}
+
+func TestWhatGoesWrongIsSaid(t *testing.T) {
+	needTrace(t)
+	for way, want := range map[string]string{
+		"fails": "the disk is on fire", "unsupported": "no such class", "dies": "ended by a signal",
+	} {
+		d := verifyFake(t, way, "sync")
+		require.Equal(t, result.DurabilityNotVerified, d.Verdict)
+		require.Contains(t, d.Reason, want)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	_, err := Verify(ctx, Job{Engine: "fsync", Durability: engines.Durability{Class: engines.Sync}, Dir: t.TempDir()})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}

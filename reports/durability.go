@@ -1,0 +1,122 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"orbitbench/harness/result"
+)
+
+// DurabilityTable prints the verdicts of durability passes for people. width is
+// that of the terminal, 0 for none.
+func DurabilityTable(w io.Writer, checks []result.Durability, width int) error {
+	t := &textWriter{width: max(cmp.Or(width, defaultWidth), minWidth)}
+	t.table(durabilityTable(checks))
+	_, err := w.Write(t.buf.Bytes())
+	return err
+}
+
+// durabilityTable has a row for each pass: syncs per acknowledgement of each
+// phase, the calls that were made, and the verdict.
+func durabilityTable(checks []result.Durability) *table {
+	tab := &table{columns: []column{
+		{head: "engine", left: true}, {head: "class", left: true},
+		{group: "syncs per ack", head: "1 writer"}, {group: "syncs per ack", head: "8 writers"},
+		{group: "calls", head: "with 1 writer", left: true},
+		{group: "", head: "verdict", left: true},
+	}}
+	for _, d := range checks {
+		row := tableRow{cells: []string{d.Engine, d.Durability, noFigure, noFigure, noFigure, d.Verdict}}
+		for i, p := range d.Phases {
+			if i < 2 {
+				row.cells[2+i] = fmt.Sprintf("%.2f", p.SyncsPerAck)
+			}
+		}
+		if len(d.Phases) > 0 {
+			row.cells[4] = cmp.Or(callsText(d.Phases[0].Syncs), "none")
+		}
+		if d.Reason != "" {
+			row.flags = []string{oneLine(d.Reason)}
+		}
+		if d.Verdict == result.DurabilityEarly {
+			row.style = alarm
+		}
+		tab.rows = append(tab.rows, row)
+	}
+	return tab
+}
+
+// callsText lists kinds of calls with their counts, the most frequent first.
+func callsText(calls map[string]int) string {
+	var kinds []string
+	for kind := range calls {
+		kinds = append(kinds, kind)
+	}
+	slices.SortFunc(kinds, func(a, b string) int {
+		return cmp.Or(cmp.Compare(calls[b], calls[a]), cmp.Compare(a, b))
+	})
+	for i, kind := range kinds {
+		kinds[i] = fmt.Sprintf("%d %s", calls[kind], kind)
+	}
+	return strings.Join(kinds, ", ")
+}
+
+// promised sets what the trace found about the row's engine, and flags it where
+// it broke its promise.
+func (r *Report) promised(b *block, row *row) {
+	d := r.Run.DurabilityOf(row.engine.Name, b.durability)
+	if d == nil || !row.hasFigures() {
+		return
+	}
+	row.promise = d
+	if row.early() {
+		row.flags = append(row.flags, "NOT RANKED: it acknowledges before the promise of its class: "+oneLine(d.Reason))
+	}
+}
+
+// early reports whether the engine was seen to acknowledge before its promise.
+func (r *row) early() bool { return r.promise != nil && r.promise.Verdict == result.DurabilityEarly }
+
+// promises says of a block's engines what the trace found: one clause for those
+// that were proven, with their syncs per acknowledgement, then one for each that
+// was not. It is "" where no engine of the block was traced.
+func (b *block) promises() string {
+	var proven, others []string
+	for _, r := range b.rows {
+		switch d := r.promise; {
+		case d == nil:
+		case d.Verdict == result.DurabilityProven:
+			proven = append(proven, r.name()+perAck(d))
+		case d.Verdict == result.DurabilityNothing:
+		default:
+			text := r.name() + " " + d.Verdict
+			if d.Reason != "" {
+				text += " (" + shorten(oneLine(d.Reason), 200) + ")"
+			}
+			others = append(others, text)
+		}
+	}
+	var parts []string
+	if len(proven) > 0 {
+		parts = append(parts, "proven for "+list(proven))
+	}
+	if parts = append(parts, others...); len(parts) == 0 {
+		return ""
+	}
+	return "Promise of the class, traced apart from the figures: " + strings.Join(parts, "; ") + "."
+}
+
+// perAck is the syncs per acknowledgement with one writer and with several.
+func perAck(d *result.Durability) string {
+	var parts []string
+	for _, p := range d.Phases {
+		parts = append(parts, fmt.Sprintf("%.2f", p.SyncsPerAck))
+	}
+	if len(parts) != 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s and %s syncs per ack with %d and %d writers)", parts[0], parts[1], d.Phases[0].Writers, d.Phases[1].Writers)
+}
