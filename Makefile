@@ -11,7 +11,8 @@ BASE        ?= docker.io/library/debian:bookworm
 # The rocksdb engine is built where its library is. The yardsticks are not in the
 # default build: YARDSTICKS=1 adds those whose library is here, as tests and
 # benchmarks always do. TAGS=... on the command line stands over both.
-EVERY   = $$({ engines/rocksdb/library.sh tags; engines/lmdb/library.sh tags; } | paste -sd, -)
+LIBRARY = engines/adapter/library.sh
+EVERY   = $$({ engines/rocksdb/library.sh tags; $(LIBRARY) lmdb tags; $(LIBRARY) sqlite tags; } | paste -sd, -)
 ifdef YARDSTICKS
 TAGS    = $(EVERY)
 else
@@ -32,11 +33,13 @@ run: deps build ## install what is missing, compare every engine here in about t
 deps: ## install librocksdb-dev if it is missing (root and apt; else the rocksdb row is skipped)
 	@engines/rocksdb/library.sh install
 ifdef YARDSTICKS
-	@engines/lmdb/library.sh install
+	@$(LIBRARY) lmdb install
+	@$(LIBRARY) sqlite install
 endif
 
-yardsticks: ## install liblmdb-dev if it is missing (root and apt; else there is no lmdb row)
-	@engines/lmdb/library.sh install
+yardsticks: ## install liblmdb-dev and libsqlite3-dev if they are missing (root and apt; else their rows are skipped)
+	@$(LIBRARY) lmdb install
+	@$(LIBRARY) sqlite install
 
 build: ## build bin/orbitbench
 	@mkdir -p bin

@@ -77,7 +77,7 @@ func allows(may, imp string) bool {
 }
 
 func TestImportsRunOneWay(t *testing.T) {
-	for _, tags := range []string{"", "rocksdb", "lmdb"} {
+	for _, tags := range []string{"", "rocksdb", "lmdb", "sqlite"} {
 		cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "-tags="+tags, module+"/...")
 		out, err := cmd.Output()
 		require.NoError(t, err)
@@ -124,4 +124,22 @@ func TestImportRulesCatch(t *testing.T) {
 	}
 	require.Empty(t, broken("harness/cell", module+"/engines/directory"))
 	require.Empty(t, broken("engines/pebble", "github.com/cockroachdb/pebble/v2"))
+}
+
+// The default build links none of the optional engines, and no C for them.
+func TestDefaultBuildIsLean(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}} {{len .CgoFiles}}", module+"/cmd/orbitbench").Output()
+	require.NoError(t, err)
+	seen := 0
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		seen++
+		for _, optional := range []string{"github.com/linxGnu/grocksdb", "github.com/dgraph-io/badger"} {
+			require.False(t, strings.HasPrefix(fields[0], optional), "the default build links %s", fields[0])
+		}
+		if strings.HasPrefix(fields[0], module+"/") {
+			require.Equal(t, "0", fields[1], "%s has cgo files in the default build", fields[0])
+		}
+	}
+	require.Greater(t, seen, 100, "go list found the program's packages")
 }

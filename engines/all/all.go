@@ -16,6 +16,7 @@ import (
 	"orbitbench/engines/noop"
 	"orbitbench/engines/pebble"
 	"orbitbench/engines/rocksdb"
+	"orbitbench/engines/sqlite"
 )
 
 // Drivers returns every engine, in the order in which tables show them.
@@ -31,6 +32,8 @@ func Drivers() []engines.Driver {
 		batched.New(bbolt.Driver{}),
 		lmdb.Driver{},
 		batched.New(lmdb.Driver{}),
+		sqlite.Driver{},
+		batched.New(sqlite.Driver{}),
 		memory.Driver{},
 		noop.Driver{},
 	}

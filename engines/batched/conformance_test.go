@@ -11,6 +11,7 @@ import (
 	"orbitbench/engines/memory"
 	"orbitbench/engines/pebble"
 	"orbitbench/engines/rocksdb"
+	"orbitbench/engines/sqlite"
 )
 
 // fronted are engines with the batcher in front and the class in which the
@@ -25,6 +26,7 @@ var fronted = []struct {
 	{New(pebble.Driver{}), engines.Process},
 	{New(rocksdb.Driver{}), engines.Process},
 	{New(lmdb.Driver{}), engines.Process},
+	{New(sqlite.Driver{}), engines.Process},
 }
 
 func TestMain(m *testing.M) {

@@ -96,11 +96,9 @@ func (c *Config) validate() error {
 	)
 }
 
-// Files of a store.
-const (
-	dataName = "data.mdb"
-	lockName = "LOCK" // of the adapter
-)
+// dataName is the file with the pages; beside it are LMDB's lock.mdb and the LOCK
+// of the adapter.
+const dataName = "data.mdb"
 
 // databases are the names of the databases: the keyspaces in numeric order, and
 // that of the version state.

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"orbitbench/engines"
 	"orbitbench/engines/adapter"
@@ -51,7 +50,7 @@ func (Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, erro
 }
 
 func open(dir string, c *effective) (*engine, error) {
-	lock, err := lockDir(dir)
+	lock, err := adapter.LockDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -87,19 +86,4 @@ func readState(s *store) (found adapter.VersionState, err error) {
 		err = s.mapRecord(found.UnmarshalBinary(raw))
 	}
 	return found, err
-}
-
-// lockDir takes the lock of a store; closing the file frees it.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, adapter.MapError(err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = fmt.Errorf("%w: %s", engines.ErrLocked, dir)
-		}
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

@@ -38,7 +38,7 @@ type engine struct {
 type call struct {
 	adapter.Scratch
 	e   *engine
-	ops ops
+	ops adapter.Ops
 }
 
 // Read appends a stored record to dst.
@@ -53,13 +53,13 @@ func (c *call) Read(ks engines.Keyspace, key, dst []byte) ([]byte, error) {
 
 // Put adds a record to the transaction.
 func (c *call) Put(ks engines.Keyspace, key []byte, v engines.Version, value []byte) error {
-	c.ops.put(ks, key, v, value)
+	c.ops.Put(ks, key, v, value)
 	return nil
 }
 
 // Delete adds a deletion to the transaction.
 func (c *call) Delete(ks engines.Keyspace, key []byte) error {
-	c.ops.remove(ks, key)
+	c.ops.Remove(ks, key)
 	return nil
 }
 
@@ -105,7 +105,7 @@ func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	defer e.leaveWriter()
 	c := e.calls.Get().(*call)
 	defer e.calls.Put(c)
-	c.ops.reset()
+	c.ops.Reset()
 	if err := c.Prepare(b, c, c, e.versions); err != nil {
 		return e.counters.Outcome(e.store.mapRecord(err))
 	}
@@ -191,8 +191,8 @@ func (e *engine) renewSlowly(key []byte, held engines.Version, r lease.Renewal) 
 	if err != nil {
 		return 0, err
 	}
-	c.ops.reset()
-	c.ops.put(engines.Leases, key, next, value)
+	c.ops.Reset()
+	c.ops.Put(engines.Leases, key, next, value)
 	return next, e.committed(e.store.commit(&c.ops, false))
 }
 
@@ -203,8 +203,8 @@ func (e *engine) persist(s adapter.VersionState) error {
 	if err != nil {
 		return err
 	}
-	var o ops
-	o.putRaw(stateDatabase, stateKey, raw)
+	var o adapter.Ops
+	o.PutRaw(stateDatabase, stateKey, raw)
 	return e.committed(e.store.commit(&o, e.config.NoSync))
 }
 

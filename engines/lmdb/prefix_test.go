@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// Both shims are linked into one program, so that a function of C with the name
-// of one in the other breaks the build, which no test of one package shows.
+// The shims are linked into one program, so that a function of C with the name
+// of one in another breaks the build, which no test of one package shows.
 func TestShimsShareNoName(t *testing.T) {
 	names := map[string]string{}
-	for _, path := range []string{"shim.c", "../rocksdb/shim.c"} {
+	for _, path := range []string{"shim.c", "../rocksdb/shim.c", "../sqlite/shim.c"} {
 		src, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

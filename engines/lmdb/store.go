@@ -156,14 +156,14 @@ func (s *store) get(txn *C.MDB_txn, latest C.int, db engines.Keyspace, key, buf 
 	}
 }
 
-// commit carries out operations in one transaction (see ops). Only the holder
+// commit carries out operations in one transaction (see adapter.Ops). Only the holder
 // of the writer lock may call it.
-func (s *store) commit(o *ops, flush bool) error {
+func (s *store) commit(o *adapter.Ops, flush bool) error {
 	wait := C.int(0)
 	if flush {
 		wait = 1
 	}
-	return s.code(C.lm_commit(s.c, pointer(o.raw), C.size_t(len(o.raw)), wait))
+	return s.code(C.lm_commit(s.c, pointer(o.Bytes()), C.size_t(len(o.Bytes())), wait))
 }
 
 // renew renews a lease in one transaction. done is false if Go must find out

@@ -34,7 +34,8 @@ func run(w io.Writer) error {
 		"With build tag rocksdb it also links RocksDB (https://rocksdb.org), used here under the\n"+
 		"Apache License 2.0, with snappy, lz4, zstd and zlib under their own licences, as shared\n"+
 		"libraries of the system. With build tag lmdb it links LMDB (http://www.lmdb.tech), under the\n"+
-		"OpenLDAP Public License 2.8, as a shared library of the system. The Go runtime and standard library are under a BSD licence.\n")
+		"OpenLDAP Public License 2.8, and with build tag sqlite SQLite (https://www.sqlite.org), in the\n"+
+		"public domain, both as shared libraries of the system. The Go runtime and standard library are under a BSD licence.\n")
 	for _, m := range modules {
 		fmt.Fprintf(w, "\n%s\n%s %s\n%s\n", strings.Repeat("=", 78), m.Path, m.Version, strings.Repeat("=", 78))
 		if err := printLicences(w, m); err != nil {
@@ -45,7 +46,7 @@ func run(w io.Writer) error {
 }
 
 func linkedModules() ([]module, error) {
-	cmd := exec.Command("go", "list", "-deps", "-json=Module", "-tags=rocksdb,grocksdb_clean_link,lmdb", "orbitbench/cmd/orbitbench")
+	cmd := exec.Command("go", "list", "-deps", "-json=Module", "-tags=rocksdb,grocksdb_clean_link,lmdb,sqlite", "orbitbench/cmd/orbitbench")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

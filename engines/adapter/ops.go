@@ -1,0 +1,47 @@
+package adapter
+
+import (
+	"encoding/binary"
+
+	"orbitbench/engines"
+)
+
+// Ops are the operations of one transaction, as the commit of an adapter in C
+// takes them (engines/lmdb, engines/sqlite):
+//
+//	 0        1          2             4               8
+//	+--------+----------+-------------+---------------+-----------+-------------+
+//	| put    | database | key length  | value length  | key ...   | value ...   |
+//	+--------+----------+-------------+---------------+-----------+-------------+
+//
+// put is 0 for a deletion, which has no value. Integers are in the order of the
+// machine, which reads them at once. The zero value is empty.
+type Ops struct{ raw []byte }
+
+// Reset empties o and keeps its memory.
+func (o *Ops) Reset() { o.raw = o.raw[:0] }
+
+func (o *Ops) head(put byte, db engines.Keyspace, key []byte, value int) {
+	o.raw = append(o.raw, put, byte(db))
+	o.raw = binary.NativeEndian.AppendUint16(o.raw, uint16(len(key)))
+	o.raw = binary.NativeEndian.AppendUint32(o.raw, uint32(value))
+	o.raw = append(o.raw, key...)
+}
+
+// Put stores a record.
+func (o *Ops) Put(ks engines.Keyspace, key []byte, v engines.Version, value []byte) {
+	o.head(1, ks, key, VersionBytes+len(value))
+	o.raw = AppendRecord(o.raw, v, value)
+}
+
+// PutRaw stores bytes that are no record.
+func (o *Ops) PutRaw(db engines.Keyspace, key, raw []byte) {
+	o.head(1, db, key, len(raw))
+	o.raw = append(o.raw, raw...)
+}
+
+// Remove deletes a record if it exists.
+func (o *Ops) Remove(ks engines.Keyspace, key []byte) { o.head(0, ks, key, 0) }
+
+// Bytes returns the operations in that form, valid until the next change.
+func (o *Ops) Bytes() []byte { return o.raw }
