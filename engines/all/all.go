@@ -13,6 +13,7 @@ import (
 	"orbitbench/engines/cowbtree"
 	"orbitbench/engines/lmdb"
 	"orbitbench/engines/memory"
+	"orbitbench/engines/mmapwal"
 	"orbitbench/engines/noop"
 	"orbitbench/engines/pebble"
 	"orbitbench/engines/rocksdb"
@@ -24,6 +25,7 @@ func Drivers() []engines.Driver {
 	return []engines.Driver{
 		appendlog.Driver{},
 		cowbtree.Driver{},
+		mmapwal.Driver{},
 		rocksdb.Driver{},
 		pebble.Driver{},
 		bbolt.Driver{},

@@ -40,18 +40,24 @@ func keyspaceOf(stripe uint16) engines.Keyspace {
 // for the device while it holds mu, but for room in the log's buffer and for pages
 // that are read for the first time.
 type stripe struct {
-	mu     sync.Mutex
-	closed bool // guarded by mu, like everything below
-	loaded bool // the ledger has been read
-	no     uint16
-	ks     engines.Keyspace
-
+	// What every call needs comes first, in two cache lines.
+	mu      sync.Mutex
+	closed  bool // guarded by mu, like everything below
+	loaded  bool // the ledger has been read
+	no      uint16
+	ks      engines.Keyspace
+	waiting int32 // slots of pending in use
 	// The directory of an extendible hash table: the index page of a tag is
 	// dir[tag>>9 & dirMask].
 	dirMask uint32
-	dir     []uint32    // page numbers
-	dirOf   []int32     // places in index, beside dir
-	index   []indexPage // every index page once
+	dir     []uint32 // page numbers
+	viewSeq uint64   // the newest open view, 0 if there is none
+	highest uint64   // highest version of all
+	commits uint64
+	scratch [renewBytes]byte
+
+	dirOf []int32     // places in index, beside dir
+	index []indexPage // every index page once
 
 	ledgers     []uint32 // pages of the ledger
 	entries     uint32   // entries that were ever used
@@ -62,22 +68,16 @@ type stripe struct {
 	freeSpans   []owned
 
 	floor     uint64 // highest version of any record that was deleted here
-	highest   uint64 // highest version of all
 	live      uint64 // records in use
-	commits   uint64
 	conflicts uint64
 
 	pending     []pending // slots of commits that are not durable yet
 	pendingRefs []ref     // the records that they are about, 0: the slot is free
 	freePending []uint32  // unused slots of pending
-	waiting     int       // slots in use
 	limbo       []ref     // slots that an ordered set may still be reading
+	history     history   // what open views see instead of the current records
 
-	viewSeq uint64 // the newest open view, 0 if there is none
-	history history
-
-	scratch [renewBytes]byte
-	_       [64]byte // neighbours do not share a cache line
+	_ [64]byte // neighbours do not share a cache line
 }
 
 // indexPage is an index page: it has the tags whose low depth directory bits are prefix.

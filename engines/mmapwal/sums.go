@@ -1,11 +1,6 @@
 package mmapwal
 
-import (
-	"fmt"
-	"hash/crc32"
-
-	"orbitbench/engines"
-)
+import "hash/crc32"
 
 // A page of sums, every 512th page of the table, holds the CRC-32C of the pages
 // behind it (little endian):
@@ -106,9 +101,4 @@ func (e *engine) updateGroup(sums uint32, list []pageSum) error {
 	}
 	e.sumCRC[group] = checksum(e.page(sums)[:])
 	return nil
-}
-
-// fullError makes an error that says that something is full an engines.ErrFull.
-func fullError(what string, err error) error {
-	return fmt.Errorf("%w: %s: %v", engines.ErrFull, what, err)
 }
