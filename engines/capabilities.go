@@ -45,6 +45,16 @@ type Snapshotter interface {
 	Snapshot(ctx context.Context, dir string) error
 }
 
+// Lender reads without a copy. Without it a caller uses Get.
+type Lender interface {
+	// Lend calls use with the value of the record where it lies, and its version, or
+	// returns ErrNotFound. It sees what Get would see. value belongs to the
+	// engine: it is valid until use returns, and must not be changed. Writers of
+	// the record may have to wait meanwhile, so use should be short, and it must not call the
+	// engine. An error of use is returned. A call allocates nothing of its own.
+	Lend(ctx context.Context, ks Keyspace, key []byte, use func(value []byte, v Version) error) error
+}
+
 // Checkpointer writes what the log holds to its final place and cuts the log.
 // Without it the harness cannot place a checkpoint, and says so.
 type Checkpointer interface {

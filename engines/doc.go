@@ -14,7 +14,7 @@
 //     it to [Engine.Apply], which commits all of it or nothing.
 //  4. Readers use [Engine.Get] and [Engine.Scan].
 //  5. What only some engines can do is a capability: a small optional
-//     interface ([LeaseRenewer], [Viewer], [Snapshotter], [Checkpointer],
+//     interface ([LeaseRenewer], [Viewer], [Snapshotter], [Checkpointer], [Lender],
 //     [Spanner]). A caller finds it with a type assertion, and what
 //     it does without it is written beside the interface.
 //  6. [Engine.Close] makes everything acknowledged durable and releases the

@@ -150,6 +150,8 @@ func Capabilities(e Engine) []string {
 	add("snapshotter", ok)
 	_, ok = e.(Checkpointer)
 	add("checkpointer", ok)
+	_, ok = e.(Lender)
+	add("lender", ok)
 	_, ok = e.(Spanner)
 	add("spanner", ok)
 	return names

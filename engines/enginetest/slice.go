@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"bytes"
+	"errors"
 
 	"orbitbench/engines"
 )
@@ -9,6 +10,7 @@ import (
 var sliceChecks = []named{
 	{"slices/arguments_are_not_kept", checkArgumentsNotKept},
 	{"slices/results_are_the_callers", checkResultsNotAliased},
+	{"slices/lent_values", checkLend},
 }
 
 // checkArgumentsNotKept overwrites what it handed to the engine.
@@ -121,5 +123,65 @@ func checkResultsNotAliased(s *store) {
 	}
 	if !bytes.Equal(kept, now) {
 		s.Errorf("what Get returned changed after a delete")
+	}
+}
+
+// checkLend compares what is lent with what Get returns, while and after it changes.
+func checkLend(s *store) {
+	lender, ok := s.start().(engines.Lender)
+	if !ok {
+		s.Skipf("%s is no Lender", s.info.Name)
+	}
+	e := s.e
+	lend := func(ks engines.Keyspace, key string) (got string, v engines.Version, calls int, err error) {
+		err = lender.Lend(s.ctx, ks, []byte(key), func(value []byte, have engines.Version) error {
+			got, v, calls = string(value), have, calls+1
+			return nil
+		})
+		return got, v, calls, err
+	}
+	want := func(ks engines.Keyspace, key string, value []byte, version engines.Version) {
+		s.Helper()
+		got, v, calls, err := lend(ks, key)
+		if err != nil || got != string(value) || v != version || calls != 1 {
+			s.Errorf("Lend %s %q: %d bytes at version %d, %d calls, %v; want %d bytes at version %d", ks, key, len(got), v, calls, err, len(value), version)
+		}
+	}
+	absent := func(ks engines.Keyspace, key string) {
+		s.Helper()
+		if _, _, calls, err := lend(ks, key); !errors.Is(err, engines.ErrNotFound) || calls != 0 {
+			s.Errorf("Lend %s %q: %v after %d calls, want ErrNotFound after none", ks, key, err, calls)
+		}
+	}
+	absent(engines.Leases, "key")
+	raw := leaseBytes(100, 1000)
+	held := s.put(engines.Leases, "key", string(raw))
+	want(engines.Leases, "key", raw, held)
+	for _, way := range s.renewers() {
+		v, err := way.renew("key", held, renewal(200, 2000))
+		if err != nil {
+			s.Fatalf("%s: %v", way.name, err)
+		}
+		raw, held = []byte(patched(raw, renewal(200, 2000))), v
+		want(engines.Leases, "key", raw, held)
+	}
+	for _, n := range []int{0, 1, 5000, 100_000} {
+		long := value("long", uint64(n), n)
+		v := s.put(engines.Snapshots, "long", string(long))
+		want(engines.Snapshots, "long", long, v)
+	}
+	failed := errors.New("failed by the caller")
+	err := lender.Lend(s.ctx, engines.Leases, []byte("key"), func([]byte, engines.Version) error { return failed })
+	if !errors.Is(err, failed) {
+		s.Errorf("Lend with an error of the caller: %v, want that error", err)
+	}
+	if err := lender.Lend(s.ctx, engines.Leases, nil, func([]byte, engines.Version) error { return nil }); !errors.Is(err, engines.ErrInvalid) {
+		s.Errorf("Lend of an empty key: %v, want ErrInvalid", err)
+	}
+	s.remove(engines.Leases, "key")
+	absent(engines.Leases, "key")
+	s.stop()
+	if err := e.(engines.Lender).Lend(s.ctx, engines.Leases, []byte("key"), func([]byte, engines.Version) error { return nil }); !errors.Is(err, engines.ErrClosed) {
+		s.Errorf("Lend after Close: %v, want ErrClosed", err)
 	}
 }

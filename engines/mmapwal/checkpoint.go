@@ -40,9 +40,6 @@ type lastCheckpoint struct {
 	released  []owned       // pages that stripes gave up, and no checkpoint says so yet; guarded by checkpointing
 }
 
-// closeReplays is how much log Close leaves to the next open.
-const closeReplays = 64 << 10
-
 // freeze is what changes to the table leave for a running checkpoint.
 type freeze struct {
 	strict bool // renewals leave copies as well
@@ -110,6 +107,9 @@ func (e *engine) exclusively(ctx context.Context, f func(ctx context.Context) er
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := e.logged(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(e.stopped, func() { cancel(engines.ErrClosed) })()
@@ -167,6 +167,9 @@ func (e *engine) checkpoint(c *checkpoint) error {
 
 // withAll calls f with all stripes locked and every durable commit visible.
 func (e *engine) withAll(f func() error) (err error) {
+	if err := e.logged(); err != nil {
+		return err
+	}
 	defer e.guard(debug.SetPanicOnFault(true), &err)
 	e.lockAll()
 	defer e.unlockAll()

@@ -57,6 +57,9 @@ func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := e.logged(); err != nil {
+		return err
+	}
 	c := commits.Get().(*commit)
 	defer commits.Put(c)
 	c.prepare(e, b)

@@ -40,8 +40,11 @@ type engine struct {
 	logf       func(string, ...any)
 	dirLock    io.Closer
 
-	log      *wal.Log // nil while the store is being recovered
-	deferred bool     // commits are published when the log is durable: class sync
+	log      *wal.Log      // nil until the log is open
+	writable atomic.Bool   // the log is open
+	opened   chan struct{} // closed when it is, or when that has failed
+	logErr   error         // why that has failed; set before opened is closed
+	deferred bool          // commits are published when the log is durable: class sync
 	seed     uint64
 	base     engines.Version
 	meta     *meta.Keeper
@@ -113,7 +116,7 @@ func (e *engine) unlockAll() {
 // Stats is engines.Engine.
 func (e *engine) Stats() engines.Stats {
 	var st engines.Stats
-	if e.closing.Load() {
+	if e.closing.Load() || e.logged() != nil {
 		return st
 	}
 	l := e.log.Stats()
@@ -149,6 +152,7 @@ func (e *engine) Close() error {
 	if e.closing.Swap(true) {
 		return engines.ErrClosed
 	}
+	<-e.opened
 	e.stop()
 	e.background.Wait()
 	e.checkpointing.Lock() // a Checkpoint that is running has been told to stop
@@ -167,11 +171,17 @@ func (e *engine) Close() error {
 
 // closeFiles leaves the store as the next open likes to find it.
 func (e *engine) closeFiles() error {
+	if e.log == nil {
+		return e.logErr
+	}
+	if e.logErr != nil {
+		return errors.Join(e.logErr, e.log.Close())
+	}
 	err := e.log.Sync()
 	if f := e.failure.Load(); f != nil {
 		return errors.Join(*f, e.log.Close())
 	}
-	if err == nil && e.config.CheckpointOnClose && e.logSince() > closeReplays {
+	if err == nil && e.config.CheckpointOnClose {
 		if cerr := e.checkpoint(&checkpoint{ctx: context.Background(), share: 1, closing: true}); cerr != nil {
 			e.logf("mmapwal %s: checkpoint at close: %v; the log keeps everything", e.dir, cerr)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -162,7 +163,7 @@ func TestFailedCheckpoint(t *testing.T) {
 
 // TestFailedOpen: an open that fails leaves the directory free for the next one.
 func TestFailedOpen(t *testing.T) {
-	mem, want := closedStore(t, engines.Process)
+	mem, want := closedStore(t, engines.Process, false)
 	for _, fault := range []vfs.Fault{
 		{Op: vfs.OpWrite, Name: meta.Name}, {Op: vfs.OpRead, Name: meta.Name}, {Op: vfs.OpRead, Name: rootName}, {Op: vfs.OpMap, Name: tableName},
 		{Op: vfs.OpRead, Name: ".wal"}, {Op: vfs.OpReadDir}, {Op: vfs.OpRename, Name: meta.Name}, {Op: vfs.OpSyncDir},
@@ -249,4 +250,87 @@ func TestTableLimit(t *testing.T) {
 	}
 	put(t, e, engines.Nodes, "0", strings.Repeat("x", 1000))
 	mustClose(t, e)
+}
+
+// TestFailedLater: a log that cannot be opened after a clean close leaves a store that can be read.
+func TestFailedLater(t *testing.T) {
+	mem, want := closedStore(t, engines.Process, true)
+	faulty := vfs.NewFaulty(mem, vfs.Fault{Op: vfs.OpMap, Name: ".wal"})
+	e := mustOpen(t, faulty, engines.Durability{Class: engines.Process}, crashConfig)
+	if got := readAll(t, e); !got.equal(want) {
+		t.Errorf("%d records, want %d", len(got), len(want))
+	}
+	var b engines.Batch
+	b.Put(engines.Nodes, []byte("k"), nil)
+	if err := e.Apply(context.Background(), &b); !errors.Is(err, unix.EIO) {
+		t.Errorf("commit: %v, want EIO", err)
+	}
+	if err := e.Checkpoint(context.Background()); !errors.Is(err, unix.EIO) {
+		t.Errorf("checkpoint: %v, want EIO", err)
+	}
+	if err := e.Close(); !errors.Is(err, unix.EIO) {
+		t.Errorf("close: %v, want EIO", err)
+	}
+	faulty.Set()
+	e = mustOpen(t, faulty, engines.Durability{Class: engines.Process}, crashConfig)
+	put(t, e, engines.Nodes, "k", "v")
+	mustClose(t, e)
+}
+
+// TestTruncatedWhileOpen: somebody cuts the table short under an open store. Every call that needs what
+// is gone is told, the process lives, and the log brings the store back where it has it.
+func TestTruncatedWhileOpen(t *testing.T) {
+	for _, class := range []engines.Class{engines.Process, engines.Sync} {
+		dir := t.TempDir() + "/store"
+		d := engines.Durability{Class: class}
+		o := engines.Options{Dir: dir, Durability: d, Config: map[string]any{"extent_bytes": 2 << 20, "segment_bytes": 1 << 20}}
+		e, err := open(context.Background(), vfs.OS, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 500 {
+			put(t, e, engines.Leases, fmt.Sprint("key", i), "value")
+		}
+		mustClose(t, e)
+		if e, err = open(context.Background(), vfs.OS, o); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 250 { // some pages have been changed, others only read, others not touched
+			put(t, e, engines.Leases, fmt.Sprint("key", i), "changed")
+		}
+		if err := os.Truncate(dir+"/"+tableName, 40*pageBytes); err != nil {
+			t.Fatal(err)
+		}
+		told := 0
+		for i := range 500 {
+			_, _, err := e.Get(context.Background(), engines.Leases, fmt.Appendf(nil, "key%d", i), nil)
+			if err != nil {
+				if !errors.Is(err, engines.ErrCorrupt) || !errors.Is(err, engines.ErrFailed) || !strings.Contains(err.Error(), tableName) {
+					t.Fatalf("class %s: read of a table that was cut short: %v", class, err)
+				}
+				told++
+			}
+		}
+		if told == 0 {
+			t.Errorf("class %s: nobody was told", class)
+		}
+		var b engines.Batch
+		b.Put(engines.Leases, []byte("key400"), []byte("x"))
+		if err := e.Apply(context.Background(), &b); !errors.Is(err, engines.ErrFailed) {
+			t.Errorf("class %s: commit: %v, want ErrFailed", class, err)
+		}
+		scan := e.Scan(context.Background(), engines.Leases, nil, nil, func([]byte, []byte, engines.Version) error { return nil })
+		if !errors.Is(scan, engines.ErrFailed) {
+			t.Errorf("class %s: scan: %v, want ErrFailed", class, scan)
+		}
+		if err := e.Checkpoint(context.Background()); !errors.Is(err, engines.ErrFailed) {
+			t.Errorf("class %s: checkpoint: %v, want ErrFailed", class, err)
+		}
+		if err := e.Close(); !errors.Is(err, engines.ErrFailed) {
+			t.Errorf("class %s: close: %v, want ErrFailed", class, err)
+		}
+		if _, err := open(context.Background(), vfs.OS, o); !errors.Is(err, engines.ErrCorrupt) {
+			t.Errorf("class %s: open of a table that was cut short: %v, want ErrCorrupt", class, err)
+		}
+	}
 }

@@ -69,6 +69,8 @@ func (e *engine) Lend(ctx context.Context, ks engines.Keyspace, key []byte, use 
 	return use(value[:len(value):len(value)], rec.version())
 }
 
+var _ engines.Lender = (*engine)(nil)
+
 // Scan is engines.Engine: keys come from the keyspace's ordered set in
 // batches, and each record is read under its stripe's lock as Get reads it.
 func (e *engine) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {

@@ -24,7 +24,7 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{fs: fsys, dir: o.Dir, durability: o.Durability, config: config, logf: o.Log, growKick: make(chan struct{}, 1)}
+	e := &engine{fs: fsys, dir: o.Dir, durability: o.Durability, config: config, logf: o.Log, growKick: make(chan struct{}, 1), opened: make(chan struct{})}
 	e.deferred = o.Durability.Class == engines.Sync
 	e.stopped, e.stop = context.WithCancel(context.Background())
 	for i := range e.stripes {
@@ -34,7 +34,11 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 	if e.dirLock, err = storedir.Open(fsys, o.Dir); err != nil {
 		return nil, storedir.FullDevice(err)
 	}
-	if err := e.recover(ctx); err != nil {
+	r, later, err := e.recover()
+	if err == nil && !later {
+		err = e.openLog(ctx, r)
+	}
+	if err != nil {
 		e.closing.Store(true)
 		e.stop()
 		if e.log != nil {
@@ -43,24 +47,36 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 		e.closeMemory()
 		return nil, errors.Join(storedir.FullDevice(err), e.dirLock.Close())
 	}
-	e.background.Add(2)
-	go e.loop()
-	go e.grower()
+	if later {
+		go e.openLogLater(r)
+	} else {
+		e.begin()
+	}
 	return e, nil
 }
 
-// recover makes the directory an open store. A crash within it changes nothing that
-// the next one needs.
-func (e *engine) recover(ctx context.Context) (err error) {
+// begin starts what runs in the background, and lets writers in.
+func (e *engine) begin() {
+	e.background.Add(2)
+	go e.loop()
+	go e.grower()
+	e.writable.Store(true)
+	close(e.opened)
+}
+
+// recover makes the directory a table that can be read. A crash within it changes nothing
+// that the next one needs. later says that the log has nothing to replay: it may be
+// opened while readers are served.
+func (e *engine) recover() (_ *root, later bool, err error) {
 	if err := storedir.RemoveTemporary(e.fs, e.dir); err != nil {
-		return err
+		return nil, false, err
 	}
 	if e.side, err = arena.New(0); err != nil {
-		return err
+		return nil, false, err
 	}
 	e.meta, err = meta.Open(metaFormat, e.fs, e.dir, func() (string, error) { return leftovers(e.fs, e.dir) })
 	if err != nil {
-		return err
+		return nil, false, err
 	}
 	e.seed = e.meta.Seed()
 	a := &applier{fs: e.fs, dir: e.dir}
@@ -69,17 +85,23 @@ func (e *engine) recover(ctx context.Context) (err error) {
 		r, err = e.readRoot()
 	}
 	if err != nil {
-		return err
+		return nil, false, err
 	}
 	if r.seed != e.seed {
-		return &engines.CorruptError{File: e.path(rootName), Offset: 16, Reason: fmt.Sprintf("hash seed %016x, %s says %016x", r.seed, meta.Name, e.seed)}
+		return nil, false, &engines.CorruptError{File: e.path(rootName), Offset: 16, Reason: fmt.Sprintf("hash seed %016x, %s says %016x", r.seed, meta.Name, e.seed)}
 	}
 	if err := e.mapTable(r); err != nil {
-		return err
+		return nil, false, err
 	}
 	if err := e.freeLoose(r.loose); err != nil {
-		return err
+		return nil, false, err
 	}
+	last, closed, err := wal.ClosedAt(e.fs, e.path(logName))
+	return r, closed && last < r.start && last >= r.end && len(r.loose) == 0, err
+}
+
+// openLog replays what the log holds beyond the table, and makes it ready for writers.
+func (e *engine) openLog(ctx context.Context, r *root) error {
 	log, info, err := e.replay(ctx, r)
 	e.log = log
 	if err != nil {
@@ -92,13 +114,37 @@ func (e *engine) recover(ctx context.Context) (err error) {
 	}
 	var highest uint64
 	for i := range e.stripes {
-		highest = max(highest, e.stripes[i].highest, e.stripes[i].floor)
+		s := &e.stripes[i]
+		s.mu.Lock() // readers may be loading it
+		highest = max(highest, s.highest, s.floor)
+		s.mu.Unlock()
 	}
 	if err := e.meta.Reserve(e.durability.Class, highest); err != nil {
 		return err
 	}
 	e.base = engines.Version(e.meta.Base())
 	return nil
+}
+
+// openLogLater is openLog while readers are served. If it fails they still are, and
+// every other call returns why.
+func (e *engine) openLogLater(r *root) {
+	if err := e.openLog(e.stopped, r); err != nil {
+		e.logErr = storedir.FullDevice(err)
+		e.logf("mmapwal %s: opening the log: %v; the store can only be read", e.dir, err)
+		close(e.opened)
+		return
+	}
+	e.begin()
+}
+
+// logged waits until the log is open, and returns why it is not if that failed.
+func (e *engine) logged() error {
+	if e.writable.Load() {
+		return nil
+	}
+	<-e.opened
+	return e.logErr
 }
 
 // leftovers names a file that only a store has, or "".

@@ -45,6 +45,9 @@ func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Versio
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	if err := e.logged(); err != nil {
+		return 0, err
+	}
 	h := e.hash(engines.Leases, key)
 	s := e.stripe(engines.Leases, h)
 	for {

@@ -79,6 +79,7 @@ const (
 	KeepsValue         Flaw = "keeps-value"         // the caller's value is kept
 	KeepsKey           Flaw = "keeps-key"           // the caller's key is kept
 	LendsValue         Flaw = "lends-value"         // Get returns the engine's own bytes
+	LendsOld           Flaw = "lends-old"           // Lend shows a renewed lease with its old version
 	LosesOnKill        Flaw = "loses-on-kill"       // commits are acknowledged from a buffer of the process
 	NeverFlushes       Flaw = "never-flushes"       // the window of class interval is not kept
 	ReusesVersions     Flaw = "reuses-versions"     // versions that a kill lost are granted again
@@ -181,6 +182,7 @@ func All() []Mutant {
 		{KeepsValue, "slices/arguments_are_not_kept", process},
 		{KeepsKey, "slices/arguments_are_not_kept", process},
 		{LendsValue, "slices/results_are_the_callers", process},
+		{LendsOld, "slices/lent_values", process},
 		{LosesOnKill, "crash/kill", process},
 		{LosesOnKill, "crash/kill", engines.Sync},
 		{NeverFlushes, "crash/kill", interval},

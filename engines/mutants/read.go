@@ -44,6 +44,27 @@ func (e *engine) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) 
 	return append(dst, r.value...), r.version, nil
 }
 
+// Lend is engines.Lender.Lend.
+func (e *engine) Lend(ctx context.Context, ks engines.Keyspace, key []byte, use func(value []byte, v engines.Version) error) error {
+	if err := e.cancelled(ctx); err != nil {
+		return err
+	}
+	if err := engines.ValidateKey(ks, key); err != nil {
+		return err
+	}
+	r, ok, err := e.look(ks, key)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return engines.ErrNotFound
+	}
+	if e.is(LendsOld) && r.version > 1 && ks == engines.Leases {
+		r.version--
+	}
+	return use(r.value, r.version)
+}
+
 func (e *engine) look(ks engines.Keyspace, key []byte) (rec, bool, error) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	iofs "io/fs"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/frame"
@@ -21,6 +22,27 @@ func Verify(ctx context.Context, fs vfs.FS, dir string, from, next LSN, visit fu
 	}
 	err := r.run(ctx)
 	return r.info, err
+}
+
+// ClosedAt returns the number of the last record of a log that was closed, judging by the
+// headers of its segments alone: they are read, and nothing else. ok is false if the
+// log was not closed, or if there is none. Records may still be damaged; Open tells.
+func ClosedAt(fs vfs.FS, dir string) (last LSN, ok bool, err error) {
+	r := &recovery{fs: fs, dir: dir}
+	if err := r.load(); errors.Is(err, iofs.ErrNotExist) {
+		return 0, false, nil
+	} else if err != nil {
+		return 0, false, err
+	}
+	for _, f := range r.segs {
+		switch {
+		case f.head.closed:
+			last, ok = f.head.closeSeq, true
+		case f.peeked:
+			ok = false // it was gone on with, or another one was not closed
+		}
+	}
+	return last, ok, nil
 }
 
 // Dump prints the segments of a closed log for people, and each record by

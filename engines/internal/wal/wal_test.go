@@ -163,3 +163,39 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 		}
 	}))
 }
+
+// ClosedAt tells a log that was closed from one that was not, whatever its segments.
+func TestClosedAt(t *testing.T) {
+	for _, class := range []engines.Class{engines.Process, engines.Sync} {
+		o := testOptions(t, class)
+		mem := vfs.NewMem()
+		o.FS = mem
+		want := func(fs vfs.FS, last LSN, closed bool) {
+			t.Helper()
+			got, ok, err := ClosedAt(fs, o.Dir)
+			require.NoError(t, err)
+			require.Equal(t, closed, ok)
+			if closed {
+				require.Equal(t, last, got)
+			}
+		}
+		want(mem, 0, false)
+		for round := range 3 {
+			l, _, _ := openTest(t, o, 0)
+			want(mem.Kill(), 0, false)
+			for range 200 { // some segments
+				lsn, err := l.Append(1, small(7))
+				require.NoError(t, err)
+				require.NoError(t, l.Wait(lsn))
+			}
+			want(mem.Kill(), 0, false)
+			if round == 2 {
+				start, err := l.Rotate()
+				require.NoError(t, err)
+				require.NoError(t, l.DropBefore(start))
+			}
+			require.NoError(t, l.Close())
+			want(mem, LSN(200*(round+1)), true)
+		}
+	}
+}
