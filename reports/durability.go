@@ -85,11 +85,14 @@ func (r *row) early() bool { return r.promise != nil && r.promise.Verdict == res
 // was not. It is "" where no engine of the block was traced.
 func (b *block) promises() string {
 	var proven, others []string
+	legend := ""
 	for _, r := range b.rows {
 		switch d := r.promise; {
 		case d == nil:
 		case d.Verdict == result.DurabilityProven:
-			proven = append(proven, r.name()+perAck(d))
+			figures, what := perAck(d)
+			proven = append(proven, r.name()+figures)
+			legend = cmp.Or(legend, what)
 		case d.Verdict == result.DurabilityNothing:
 		default:
 			text := r.name() + " " + d.Verdict
@@ -106,17 +109,18 @@ func (b *block) promises() string {
 	if parts = append(parts, others...); len(parts) == 0 {
 		return ""
 	}
-	return "Promise of the class, traced apart from the figures: " + strings.Join(parts, "; ") + "."
+	return "Promise of the class, traced apart from the figures" + legend + ": " + strings.Join(parts, "; ") + "."
 }
 
-// perAck is the syncs per acknowledgement with one writer and with several.
-func perAck(d *result.Durability) string {
-	var parts []string
+// perAck is the syncs per acknowledgement in each phase, and what that is.
+func perAck(d *result.Durability) (figures, legend string) {
+	var counts, writers []string
 	for _, p := range d.Phases {
-		parts = append(parts, fmt.Sprintf("%.2f", p.SyncsPerAck))
+		counts = append(counts, fmt.Sprintf("%.2f", p.SyncsPerAck))
+		writers = append(writers, fmt.Sprint(p.Writers))
 	}
-	if len(parts) != 2 {
-		return ""
+	if len(counts) == 0 {
+		return "", ""
 	}
-	return fmt.Sprintf(" (%s and %s syncs per ack with %d and %d writers)", parts[0], parts[1], d.Phases[0].Writers, d.Phases[1].Writers)
+	return " (" + strings.Join(counts, ", ") + ")", " (syncs per acknowledgement with " + list(writers) + " writers)"
 }

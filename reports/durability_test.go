@@ -49,7 +49,7 @@ func TestABrokenPromiseIsNotRanked(t *testing.T) {
 	var text, markdown strings.Builder
 	require.NoError(t, r.Text(&text, TextOptions{Width: 400}))
 	require.Contains(t, text.String(), "! NOT RANKED: it acknowledges before the promise of its class: 2 of 3 commits")
-	require.Contains(t, text.String(), "Promise of the class, traced apart from the figures: proven for pebble (1.00 and 0.20 syncs per ack with 1 and 8 writers); appendlog acknowledges before its promise (2 of 3 commits")
+	require.Contains(t, text.String(), "Promise of the class, traced apart from the figures (syncs per acknowledgement with 1 and 8 writers): proven for pebble (1.00, 0.20); appendlog acknowledges before its promise (2 of 3 commits")
 	require.Contains(t, text.String(), "pebble not verified here (no permission)")
 	require.NoError(t, r.Markdown(&markdown))
 	require.Contains(t, markdown.String(), "NOT RANKED")

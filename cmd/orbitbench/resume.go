@@ -23,7 +23,7 @@ func (a *app) resumeCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Out = args[0]
-			if err := a.complete(&o); err != nil {
+			if err := a.complete(cmd, &o); err != nil {
 				return err
 			}
 			defer noteInterrupt(cmd.Context(), o.Progress)()

@@ -83,7 +83,8 @@ kill -9, interval loses at most a window, none is lost with the process. Beside
 every write stands what the device itself takes for a durable write.
 
 Exit codes: 0 ok, 1 a failure of the tool or of a cell, 2 wrong usage,
-11 an engine lost or made up a lease, 130 interrupted.`
+11 an engine lost or made up a lease or acknowledges before its promise,
+130 interrupted.`
 
 const rootExample = `  orbitbench run                                    every engine, about two minutes
   orbitbench run --engines appendlog,pebble --profile standard

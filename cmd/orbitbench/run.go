@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"orbitbench/engines/all"
+	"orbitbench/harness/durability"
 	"orbitbench/harness/plan"
 	"orbitbench/harness/result"
 	"orbitbench/harness/runner"
@@ -28,8 +29,12 @@ The stores of the engines lie in --data-dir, which must be on the disk to be
 measured and apart from --out; they are removed after each cell. An engine that
 cannot give a durability class has a skipped row with the reason.
 
+Before the cells each engine is traced once for each class, untimed, to see
+whether it acknowledges before its promise (see orbitbench help durability).
+
 Exit codes: 0 ok, skipped cells included; 1 a cell failed; 2 wrong usage;
-11 an engine lost or made up a lease; 130 interrupted.`
+11 an engine lost or made up a lease, or acknowledges before the promise of its
+class; 130 interrupted.`
 
 const runExample = `  orbitbench run                                          quick profile, every engine
   orbitbench run --engines appendlog,pebble --durability sync --trials 7
@@ -55,7 +60,7 @@ func (a *app) runCommand() *cobra.Command {
 				o.Out = filepath.Join("runs", time.Now().Format("20060102-150405")+"-"+p.Profile)
 			}
 			a.announce(p)
-			if err := a.complete(&o); err != nil {
+			if err := a.complete(cmd, &o); err != nil {
 				return err
 			}
 			defer noteInterrupt(cmd.Context(), o.Progress)()
@@ -71,8 +76,12 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
+// noDurabilityCheck is the flag of run and resume that leaves the traces out.
+const noDurabilityCheck = "no-durability-check"
+
 // addRunFlags adds the flags that run and resume share.
 func (a *app) addRunFlags(cmd *cobra.Command, o *runner.Options, asJSON *bool) {
+	cmd.Flags().Bool(noDurabilityCheck, false, "do not trace each engine and class once (half a second each) to verify its promise")
 	cmd.Flags().StringVar(&o.LockFile, "lock-file", runner.DefaultLockFile(), "`FILE` whose lock lets one run at a time measure")
 	cmd.Flags().BoolVar(asJSON, "json", false, "print how the run ended as JSON instead of the table")
 }
@@ -101,7 +110,14 @@ func (a *app) announce(p *plan.Plan) {
 }
 
 // complete fills in what the program knows about itself.
-func (a *app) complete(o *runner.Options) error {
+func (a *app) complete(cmd *cobra.Command, o *runner.Options) error {
+	skip, err := cmd.Flags().GetBool(noDurabilityCheck)
+	if err != nil {
+		return err
+	}
+	if !skip {
+		o.Durability = durability.Verify
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("own program: %w", err)

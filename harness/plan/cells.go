@@ -84,6 +84,7 @@ const (
 	startSeconds  = 0.8    // process start, open, close, reopen
 	killSeconds   = 1.5    // one kill, recovery and verification, beside the load
 	floorSeconds  = 0.6    // both probes of the device before a cell
+	traceSeconds  = 0.6    // verification of one engine's promise, once a class
 	recordExtra   = 160    // bytes of a key, its index records and their headers
 	closedOpsPerS = 250_000
 )
@@ -133,10 +134,14 @@ func (c Cell) DiskBytes() uint64 {
 // Estimate is about how long the run takes.
 func (p *Plan) Estimate() time.Duration {
 	total := 3 * time.Second // the harness on the no-op engine
+	traced := map[[2]string]bool{}
 	for _, c := range p.Cells() {
 		total += c.Estimate()
+		if c.Skip == "" {
+			traced[[2]string{c.Engine, c.PlanCell.Durability}] = true
+		}
 	}
-	return total
+	return total + time.Duration(float64(len(traced))*traceSeconds*float64(time.Second))
 }
 
 // DiskBytes is the most that any one cell can need; each cell's data is

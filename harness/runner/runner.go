@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/harness/durability"
 	"orbitbench/harness/env"
 	"orbitbench/harness/plan"
 	"orbitbench/harness/result"
@@ -35,6 +36,9 @@ type Options struct {
 	// Inspect is the command that opens an engine, given by --engine and --dir,
 	// and prints an Idle; nil leaves the count of goroutines out.
 	Inspect []string
+	// Durability traces an engine under a class (durability.Verify); nil leaves
+	// the promises of the classes unverified.
+	Durability func(context.Context, durability.Job) (result.Durability, error)
 	// CommandLine and Tool go into run.json.
 	CommandLine []string
 	Tool        result.Tool
@@ -58,7 +62,7 @@ type Summary struct {
 	Skipped     int
 	Missing     int      // cells that have not run, because the run was interrupted
 	Failures    []string // key and reason of each failed cell
-	Violations  []string // key and finding of each cell that lost or made up a lease
+	Violations  []string // what lost or made up a lease, or acknowledged before its promise
 	Interrupted bool
 }
 
@@ -237,6 +241,11 @@ func (r *run) execute(ctx context.Context) (*Summary, error) {
 			return nil, err
 		}
 	}
+	if len(r.done) < len(r.cells) {
+		if err := r.promises(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var lastRun *plan.Cell
 	for i := range r.cells {
 		c := &r.cells[i]
@@ -289,7 +298,7 @@ func (r *run) one(ctx context.Context, i int, c *plan.Cell) (*result.Cell, error
 
 // finish writes how the run ended and sums it up.
 func (r *run) finish(ctx context.Context) (*Summary, error) {
-	s := &Summary{Dir: r.Out}
+	s := &Summary{Dir: r.Out, Violations: brokenPromises(r.record.DurabilityChecks)}
 	for _, c := range r.cells {
 		res := r.done[c.Key]
 		if res == nil {
