@@ -57,6 +57,18 @@ func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Versio
 // that are not in the index are looked for in the blocks, and entries of the query
 // cache that have run out are not found.
 func (e *engine) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
+	if ks != engines.QueryCache && ks != engines.TimeSeries {
+		return e.index.Get(ctx, ks, key, dst)
+	}
+	got, v, err := e.look(ctx, ks, key, dst)
+	if err == nil && ks == engines.QueryCache {
+		e.index.Use(key)
+	}
+	return got, v, err
+}
+
+// look is Get, but that it leaves the query cache as it is: a scan uses no entry.
+func (e *engine) look(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
 	got, v, err := e.index.Get(ctx, ks, key, dst)
 	switch ks {
 	case engines.QueryCache:
@@ -76,7 +88,7 @@ func (e *engine) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) 
 // Scan is engines.Engine: keys come from the keyspace's ordered set in
 // batches, and each record is read under its stripe's lock as Get reads it.
 func (e *engine) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	return e.scan(ctx, ks, from, to, e.Get, yield)
+	return e.scan(ctx, ks, from, to, e.look, yield)
 }
 
 func (e *engine) scan(ctx context.Context, ks engines.Keyspace, from, to []byte, get index.GetFunc, yield func(key, value []byte, v engines.Version) error) error {

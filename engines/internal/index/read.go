@@ -29,10 +29,18 @@ func (ix *Index) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) 
 	if ref == 0 || rec.version() == 0 {
 		return dst, 0, engines.ErrNotFound
 	}
-	if ks == engines.QueryCache {
-		rec[recRead] = 1
-	}
 	return append(dst, rec.value()...), rec.version(), nil
+}
+
+// Use notes that a record of the query cache was read, so that it is evicted later.
+func (ix *Index) Use(key []byte) {
+	h := ix.hash(engines.QueryCache, key)
+	s := ix.stripe(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ref, _, r := ix.find(s, h, engines.QueryCache, key); ref != 0 {
+		r[recRead] = 1
+	}
 }
 
 // Scan is engines.Engine: keys come from the keyspace's ordered set in
