@@ -89,7 +89,7 @@ func TestSeriesModel(t *testing.T) {
 		e := mustOpen(t, mem, durabilityOf(class), config)
 		model := seriesModel{}
 		for round := range 8 {
-			for range 150 {
+			for range 80 {
 				var b engines.Batch
 				metric := fmt.Sprintf("m%c", 'a'+rng.IntN(3))
 				for j := range 1 + rng.IntN(6) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"orbitbench/engines"
+	"orbitbench/engines/actorstore"
 	"orbitbench/engines/appendlog"
 	"orbitbench/engines/batched"
 	"orbitbench/engines/bbolt"
@@ -24,6 +25,7 @@ import (
 func Drivers() []engines.Driver {
 	return []engines.Driver{
 		appendlog.Driver{},
+		actorstore.Driver{},
 		cowbtree.Driver{},
 		mmapwal.Driver{},
 		rocksdb.Driver{},
