@@ -14,8 +14,10 @@ func TestMain(m *testing.M) { enginetest.Main(m, actorstore.Driver{}) }
 // filling new ones with zeros.
 func TestConformance(t *testing.T) {
 	enginetest.RunClasses(t, actorstore.Driver{}, enginetest.Options{
-		AllocFree: true,
-		Config:    map[string]any{"segment_bytes": 1 << 20},
+		AllocFree:  true,
+		CacheBytes: 1 << 16,
+		CacheTTL:   true,
+		Config:     map[string]any{"segment_bytes": 1 << 20, "query_cache_bytes": 1 << 16},
 	})
 }
 
@@ -26,6 +28,8 @@ func TestConformanceSmall(t *testing.T) {
 		t.Run(d.Class.String(), func(t *testing.T) {
 			enginetest.Run(t, actorstore.Driver{}, enginetest.Options{
 				Durability: d,
+				CacheBytes: 4096,
+				CacheTTL:   true,
 				Config: map[string]any{
 					"segment_bytes": 65536, "checkpoint_log_bytes": 32768, "wal_buffer_size": 16384, "checkpoint_share": 1,
 					"series_tail_points": 8, "query_cache_bytes": 4096,

@@ -156,6 +156,29 @@ func conflictHave(t *testing.T, e *engine, key []byte) engines.Version {
 	return c.Have
 }
 
+// TestFirstSealDuringAScan: points that move into the first blocks while a scan
+// is between two batches of keys are not missed.
+func TestFirstSealDuringAScan(t *testing.T) {
+	e := mustOpen(t, vfs.NewMem(), engines.Durability{Class: engines.Process}, map[string]any{"segment_bytes": 1 << 20, "checkpoint_log_bytes": -1})
+	const n = 200
+	for i := range n {
+		putPoint(t, e, "m", int64(i), 1)
+	}
+	seen := 0
+	err := e.Scan(context.Background(), engines.TimeSeries, nil, nil, func(_, _ []byte, _ engines.Version) error {
+		if seen++; seen != 10 {
+			return nil
+		}
+		sealed := make(chan error)
+		go func() { sealed <- e.Checkpoint(context.Background()) }()
+		return <-sealed
+	})
+	require.NoError(t, err)
+	require.Equal(t, n, seen)
+	require.EqualValues(t, n, e.series.points.Load())
+	mustClose(t, e)
+}
+
 // TestSealingUnderReaders: while points are appended and sealed, a scan meets
 // every point that was there when it began exactly once.
 func TestSealingUnderReaders(t *testing.T) {

@@ -92,7 +92,7 @@ func (e *engine) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte,
 }
 
 func (e *engine) scan(ctx context.Context, ks engines.Keyspace, from, to []byte, get index.GetFunc, yield func(key, value []byte, v engines.Version) error) error {
-	if ks == engines.TimeSeries && e.series.points.Load() > 0 {
+	if ks == engines.TimeSeries { // also before there are blocks: sealing may begin meanwhile
 		return e.scanSeries(ctx, from, to, get, yield)
 	}
 	return e.index.ScanBy(ctx, ks, from, to, get, yield)

@@ -17,6 +17,11 @@ type Options struct {
 	// AllocFree: the engine claims that a successful RenewLease, and a Get
 	// into a buffer with room, allocate nothing. Not checked under -race.
 	AllocFree bool
+	// CacheBytes is the bound of keyspace QueryCache that Config sets, at least
+	// 2000; 0: none is claimed. It is looked at if Info.QueryCacheEvicts.
+	CacheBytes int64
+	// CacheTTL: the engine claims that a lease.QueryEntry is absent once it has outlived its TTL.
+	CacheTTL bool
 	// Seed of the randomised checks; 0 takes one from the clock.
 	Seed uint64
 }
@@ -89,7 +94,7 @@ func Checks(d engines.Driver, o Options) []Check {
 	for _, group := range [][]named{
 		configChecks, basicChecks, versionChecks, conditionChecks, atomicChecks, renewChecks,
 		raceChecks, scanChecks, viewChecks, copyChecks, lifeChecks, limitChecks, sliceChecks,
-		toolChecks, crashChecks, modelChecks,
+		declaredChecks, toolChecks, crashChecks, modelChecks,
 	} {
 		for _, c := range group {
 			add(c.name, c.run)

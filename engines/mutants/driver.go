@@ -28,6 +28,12 @@ func (d Driver) Info() engines.Info {
 		WhyNot:        map[engines.Class]string{engines.None: "mutants keep a journal"},
 		Configuration: "It has no options.",
 	}
+	switch d.Flaw {
+	case CacheGrows, CacheDropsNewest, CacheComesBack:
+		i.QueryCacheEvicts = true
+	case SeriesDeletes, SeriesHalfRefused:
+		i.TimeSeriesAppendOnly = true
+	}
 	if d.Flaw == BadName {
 		i.Name, i.Title = "Bad Name", ""
 	}

@@ -197,6 +197,11 @@ func (e *engine) next(ks engines.Keyspace, key []byte) engines.Version {
 
 // commit carries out the operations of b; its conditions have been judged.
 func (e *engine) commit(b *engines.Batch, native bool) error {
+	if e.is(SeriesHalfRefused) {
+		if err := e.refuseDeletes(b); err != nil {
+			return err
+		}
+	}
 	changes := make([]change, 0, len(b.Ops))
 	top := engines.Version(0)
 	for i := range b.Ops {
@@ -228,6 +233,9 @@ func (e *engine) commit(b *engines.Batch, native bool) error {
 	}
 	e.installAll(changes)
 	e.stats.Commits++
+	if e.is(CacheComesBack) {
+		e.evict()
+	}
 	return nil
 }
 
@@ -235,7 +243,7 @@ func (e *engine) commit(b *engines.Batch, native bool) error {
 func (e *engine) logged(changes []change) []change {
 	var kept []change
 	for _, c := range changes {
-		if (e.is(Resurrects) && c.Version == 0) || (e.is(RenewalNotLogged) && c.Renewal) {
+		if (e.is(Resurrects) && c.Version == 0) || (e.is(RenewalNotLogged) && c.Renewal) || e.drops(c) {
 			continue
 		}
 		kept = append(kept, c)
@@ -249,6 +257,9 @@ func (e *engine) installAll(changes []change) {
 			e.mu.Unlock()
 			runtime.Gosched()
 			e.mu.Lock()
+		}
+		if e.drops(c) {
+			continue
 		}
 		if e.is(StaleRead) {
 			e.old = found{c.Key, e.state.live[c.Keyspace][c.Key]}

@@ -80,6 +80,13 @@ const (
 	KeepsKey           Flaw = "keeps-key"           // the caller's key is kept
 	LendsValue         Flaw = "lends-value"         // Get returns the engine's own bytes
 	LendsOld           Flaw = "lends-old"           // Lend shows a renewed lease with its old version
+	CacheGrows         Flaw = "cache-grows"         // it claims a bound of the query cache and keeps everything
+	CacheDropsNewest   Flaw = "cache-drops-newest"  // a query result that does not fit is acknowledged and dropped
+	CacheComesBack     Flaw = "cache-comes-back"    // evictions are not logged
+	ServesExpired      Flaw = "serves-expired"      // it claims a TTL of query results and looks at none
+	LosesLatePoints    Flaw = "loses-late-points"   // a point older than the latest of its keyspace is dropped
+	SeriesDeletes      Flaw = "series-deletes"      // it claims to append only and deletes points
+	SeriesHalfRefused  Flaw = "series-half-refused" // a batch that deletes a point is applied without that
 	LosesOnKill        Flaw = "loses-on-kill"       // commits are acknowledged from a buffer of the process
 	NeverFlushes       Flaw = "never-flushes"       // the window of class interval is not kept
 	ReusesVersions     Flaw = "reuses-versions"     // versions that a kill lost are granted again
@@ -183,6 +190,13 @@ func All() []Mutant {
 		{KeepsKey, "slices/arguments_are_not_kept", process},
 		{LendsValue, "slices/results_are_the_callers", process},
 		{LendsOld, "slices/lent_values", process},
+		{CacheGrows, "declared/cache_bound", process},
+		{CacheDropsNewest, "declared/cache_bound", process},
+		{CacheComesBack, "declared/cache_bound", process},
+		{ServesExpired, "declared/cache_ttl", process},
+		{LosesLatePoints, "declared/series_ranges", process},
+		{SeriesDeletes, "declared/series_append_only", process},
+		{SeriesHalfRefused, "declared/series_append_only", process},
 		{LosesOnKill, "crash/kill", process},
 		{LosesOnKill, "crash/kill", engines.Sync},
 		{NeverFlushes, "crash/kill", interval},

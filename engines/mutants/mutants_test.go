@@ -27,6 +27,8 @@ func options(m mutants.Mutant) enginetest.Options {
 	o := enginetest.Options{
 		Durability: engines.Durability{Class: m.Class},
 		AllocFree:  m.Flaw == mutants.Allocates,
+		CacheBytes: mutants.CacheBytes,
+		CacheTTL:   m.Flaw == mutants.ServesExpired,
 		Seed:       20240229,
 	}
 	if m.Class == engines.Interval {
