@@ -12,7 +12,7 @@ BASE        ?= docker.io/library/debian:bookworm
 # default build: YARDSTICKS=1 adds those whose library is here, as tests and
 # benchmarks always do. TAGS=... on the command line stands over both.
 LIBRARY = engines/adapter/library.sh
-EVERY   = $$({ engines/rocksdb/library.sh tags; $(LIBRARY) lmdb tags; $(LIBRARY) sqlite tags; } | paste -sd, -)
+EVERY   = $$({ engines/rocksdb/library.sh tags; $(LIBRARY) lmdb tags; $(LIBRARY) sqlite tags; echo badger; } | paste -sd, -)
 ifdef YARDSTICKS
 TAGS    = $(EVERY)
 else

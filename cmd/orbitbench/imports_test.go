@@ -77,7 +77,7 @@ func allows(may, imp string) bool {
 }
 
 func TestImportsRunOneWay(t *testing.T) {
-	for _, tags := range []string{"", "rocksdb", "lmdb", "sqlite"} {
+	for _, tags := range []string{"", "rocksdb", "lmdb", "sqlite", "badger"} {
 		cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "-tags="+tags, module+"/...")
 		out, err := cmd.Output()
 		require.NoError(t, err)

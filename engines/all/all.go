@@ -9,6 +9,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/actorstore"
 	"orbitbench/engines/appendlog"
+	"orbitbench/engines/badger"
 	"orbitbench/engines/batched"
 	"orbitbench/engines/bbolt"
 	"orbitbench/engines/cowbtree"
@@ -38,6 +39,7 @@ func Drivers() []engines.Driver {
 		batched.New(lmdb.Driver{}),
 		sqlite.Driver{},
 		batched.New(sqlite.Driver{}),
+		badger.Driver{},
 		memory.Driver{},
 		noop.Driver{},
 	}

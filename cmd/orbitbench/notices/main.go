@@ -46,7 +46,7 @@ func run(w io.Writer) error {
 }
 
 func linkedModules() ([]module, error) {
-	cmd := exec.Command("go", "list", "-deps", "-json=Module", "-tags=rocksdb,grocksdb_clean_link,lmdb,sqlite", "orbitbench/cmd/orbitbench")
+	cmd := exec.Command("go", "list", "-deps", "-json=Module", "-tags=rocksdb,grocksdb_clean_link,lmdb,sqlite,badger", "orbitbench/cmd/orbitbench")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

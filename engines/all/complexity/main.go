@@ -59,7 +59,7 @@ type goPackage struct {
 }
 
 func count(info engines.Info) (all.Counts, error) {
-	args := []string{"list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,CgoFiles,Module", "-tags=rocksdb,grocksdb_clean_link,lmdb,sqlite"}
+	args := []string{"list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,CgoFiles,Module", "-tags=rocksdb,grocksdb_clean_link,lmdb,sqlite,badger"}
 	cmd := exec.Command("go", append(args, strings.Fields(info.Package)...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
