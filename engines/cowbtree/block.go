@@ -50,9 +50,9 @@ const (
 	kindStub  = 3 // a page on the device that has not been read
 )
 
-// node is the header of a leaf, an inner node or a stub. Behind it lie n heads
-// (the eight key bytes behind the prefix, big endian), n ids (records of a leaf, children
-// of an inner node) and, in an inner node, n refs of separators.
+// node is the header of a leaf, an inner node or a stub. Behind it lie heads
+// (the eight key bytes behind the prefix, big endian), ids (records of a leaf, children
+// of an inner node) and, in an inner node, refs of separators: n of each, with room for more.
 // Entry 0 of an inner node has no separator: it holds everything below entry 1.
 type node struct {
 	kind    uint8
@@ -65,10 +65,11 @@ type node struct {
 	batch   uint64 // batch in which it was made, 0 if it was alone
 	first   uint64 // heads[0], of an inner node heads[1]
 	slope   float64
-	page    pageAddr // where it is stored; zero: it has changed since, or was never stored
+	page    pageAddr // where it is stored; zero: it has changed since, or was never stored; for the writer
 	payload uint32   // leaf: bytes of its records on the device
-	size    uint32   // bytes of the block
-	loaded  uint32   // stub: the node read from its page, 0 until then; atomic
+	room    uint16   // entries that the block has room for
+	_       uint16
+	word    uint32 // stub: the node read from its page, 0 until then; else: changes while a checkpoint runs; atomic
 }
 
 const nodeHeadBytes = 64
@@ -81,7 +82,19 @@ func entryBytes(kind uint8) int {
 	return 8 + 4 + 4
 }
 
-func nodeBytes(kind uint8, n int) int { return nodeHeadBytes + n*entryBytes(kind) }
+func nodeBytes(kind uint8, room int) int { return nodeHeadBytes + room*entryBytes(kind) }
+
+// roomFor says for how many entries a node of n gets room: one of two sizes, since
+// all leaves of a store that is being filled grow and split at the same time, and
+// blocks of sizes in between would lie about unused.
+func roomFor(n, maxKeys int) int {
+	if quarter := maxKeys / 4; n <= quarter {
+		return quarter
+	}
+	return max(n, maxKeys)
+}
+
+func (n *node) size() uint32 { return uint32(nodeBytes(n.kind, int(n.room))) }
 
 func (n *node) len() int { return int(n.n) }
 
@@ -94,7 +107,7 @@ func (n *node) head(i int) uint64 {
 }
 
 func (n *node) idAt(i int) *uint32 {
-	return (*uint32)(unsafe.Add(unsafe.Pointer(n), nodeHeadBytes+uintptr(n.n)*8+uintptr(i)*4))
+	return (*uint32)(unsafe.Add(unsafe.Pointer(n), nodeHeadBytes+uintptr(n.room)*8+uintptr(i)*4))
 }
 
 // id returns entry i, which another goroutine may be replacing.
@@ -108,10 +121,13 @@ func (n *node) ids() []ref { return unsafe.Slice((*ref)(n.idAt(0)), int(n.n)) }
 
 // seps is the memory of all separators of an inner node.
 func (n *node) seps() []ref {
-	return unsafe.Slice((*ref)(unsafe.Add(unsafe.Pointer(n), nodeHeadBytes+uintptr(n.n)*12)), int(n.n))
+	return unsafe.Slice((*ref)(unsafe.Add(unsafe.Pointer(n), nodeHeadBytes+uintptr(n.room)*12)), int(n.n))
 }
 
-func (n *node) loadedRef() ref { return ref(atomic.LoadUint32(&n.loaded)) }
+func (n *node) loadedRef() ref { return ref(atomic.LoadUint32(&n.word)) }
+
+// changes counts what happened to a node since a checkpoint began that can see it.
+func (n *node) changes() uint32 { return atomic.LoadUint32(&n.word) }
 
 // record is the header of a record; key and value follow.
 type record struct {

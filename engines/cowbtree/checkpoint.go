@@ -58,14 +58,14 @@ func (e *engine) checkpointLocked(ctx context.Context) error {
 
 // holdLocked takes a view, and says what a checkpoint of it would: all but the pages.
 // The caller holds mu.
-func (e *engine) holdLocked() (*hold, pagesMeta, error) {
+func (e *engine) holdLocked(checkpoint bool) (*hold, pagesMeta, error) {
 	if e.deferred {
 		e.publish(e.log.Durable())
 	}
 	m := pagesMeta{
-		seed: e.seed, applied: uint64(e.applied), floor: e.floor, highest: e.highest, counts: e.tree.counts,
+		seed: e.seed, applied: uint64(e.applied), upTo: uint64(e.applied), floor: e.floor, highest: e.highest, counts: e.tree.counts,
 	}
-	return e.tree.hold(), m, nil
+	return e.tree.hold(checkpoint), m, nil
 }
 
 // checkpoint writes one unless nothing has happened since the last. The caller holds checkpointing.
@@ -79,7 +79,7 @@ func (e *engine) checkpoint(ctx context.Context, share float64) error {
 		return err
 	}
 	e.mu.Lock()
-	held, m, err := e.holdLocked()
+	held, m, err := e.holdLocked(true)
 	freed := e.tree.freed
 	e.tree.freed = nil
 	e.mu.Unlock()
@@ -121,6 +121,9 @@ var errNothingNew = errors.New("nothing has changed")
 func (e *engine) writePages(w *pageWriter, held *hold, m *pagesMeta, freed []pageAddr) error {
 	err := w.all(held.top, m)
 	if err == nil {
+		e.mu.Lock()
+		m.upTo = uint64(e.applied)
+		e.mu.Unlock()
 		err = e.log.Sync()
 	}
 	touched := false
@@ -146,7 +149,7 @@ func (e *engine) finishCheckpoint(w *pageWriter, held *hold, freed []pageAddr, d
 	t := e.tree
 	if done {
 		for _, p := range w.placed {
-			if n := t.node(p.ref); n.retired {
+			if n := t.node(p.ref); n.retired || n.changes() != p.changes {
 				t.freed = append(t.freed, p.page)
 			} else {
 				n.page = p.page
@@ -195,7 +198,7 @@ func (e *engine) copyTo(ctx context.Context, dir string, held *hold, m pagesMeta
 		return err
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
-	m.checkpoint, m.applied = 1, firstOfCopy
+	m.checkpoint, m.applied, m.upTo = 1, firstOfCopy, firstOfCopy
 	w := newPageWriter(ctx, e.fs, e.loader, to, m.checkpoint)
 	w.share, w.compress = e.config.CheckpointShare, e.config.EnableCompression
 	if err := w.all(held.top, &m); err != nil {

@@ -229,7 +229,7 @@ func (e *engine) nextVersion(cur engines.Version) engines.Version {
 // abandon takes back what plan has made.
 func (e *engine) abandon() {
 	for _, p := range e.plans {
-		if p.kind != opDelete {
+		if p.kind != opDelete && p.rec != 0 {
 			e.tree.discard(p.rec)
 		}
 	}

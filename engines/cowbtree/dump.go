@@ -45,7 +45,7 @@ func dumpPages(ctx context.Context, fsys vfs.FS, name string, seed uint64, out *
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	m := &p.meta
-	out.printf("%s: checkpoint %d, log applied up to %d, deleted up to version %d, assigned up to %d\n", name, m.checkpoint, m.applied, m.floor, m.highest)
+	out.printf("%s: checkpoint %d, log applied up to %d (%d), deleted up to version %d, assigned up to %d\n", name, m.checkpoint, m.applied, m.upTo, m.floor, m.highest)
 	out.printf("  %d of %d blocks in use, map at block %d\n", p.space.inUse, m.blocks, m.mapPage.block)
 	for i, a := range m.roots {
 		out.printf("  %s: %d records\n", engines.Keyspace(i), m.counts[i])

@@ -92,7 +92,7 @@ func FuzzPage(f *testing.F) {
 }
 
 func FuzzPagesMeta(f *testing.F) {
-	m := pagesMeta{checkpoint: 3, seed: 1, applied: 9, floor: 4, highest: 8, blocks: 64, mapPage: pageAddr{2, 40, 1}}
+	m := pagesMeta{checkpoint: 3, seed: 1, applied: 9, upTo: 9, floor: 4, highest: 8, blocks: 64, mapPage: pageAddr{2, 40, 1}}
 	m.roots[0], m.counts[0] = pageAddr{3, 100, 9}, 5
 	b := make([]byte, blockBytes)
 	m.encode(b)

@@ -16,12 +16,13 @@ import (
 
 // loader reads pages. Its locks keep two goroutines from reading the same page.
 type loader struct {
-	h     *heap
-	pages *pageFile
-	limit int64 // of memory; beyond it pages are refused with ErrFull
-	locks [16]sync.Mutex
-	bufs  sync.Pool
-	read  atomic.Uint64 // pages
+	h       *heap
+	pages   *pageFile
+	maxKeys int
+	limit   int64 // of memory; beyond it pages are refused with ErrFull
+	locks   [16]sync.Mutex
+	bufs    sync.Pool
+	read    atomic.Uint64 // pages
 }
 
 // anyLevel is the level of a stub that may be any: a root's.
@@ -36,7 +37,7 @@ func (l *loader) newStub(a pageAddr, level uint8) (ref, error) {
 	if err != nil {
 		return 0, err
 	}
-	*l.h.node(r) = node{kind: kindStub, level: level, born: bornLoaded, page: a, size: nodeHeadBytes}
+	*l.h.node(r) = node{kind: kindStub, level: level, born: bornLoaded, page: a}
 	return r, nil
 }
 
@@ -73,7 +74,7 @@ func (l *loader) load(stub ref) error {
 		return err
 	}
 	l.read.Add(1)
-	atomic.StoreUint32(&s.loaded, uint32(r))
+	atomic.StoreUint32(&s.word, uint32(r))
 	return nil
 }
 
@@ -114,14 +115,15 @@ func (b *builder) build(pg *page) (ref, error) {
 		}
 		return 0, b.l.pages.damaged(b.page, "%v", err)
 	}
-	r, err := b.alloc(nodeBytes(pg.kind, len(b.ids)))
+	room := roomFor(len(b.ids), b.l.maxKeys)
+	r, err := b.alloc(nodeBytes(pg.kind, room))
 	if err != nil {
 		return 0, err
 	}
 	n := b.l.h.node(r)
 	*n = node{
 		kind: pg.kind, level: pg.level, n: uint16(len(b.ids)), born: bornLoaded, page: b.page,
-		payload: b.bytes, size: uint32(nodeBytes(pg.kind, len(b.ids))),
+		payload: b.bytes, room: uint16(room),
 	}
 	copy(n.ids(), b.ids)
 	if pg.kind == kindInner {

@@ -16,20 +16,22 @@ import (
 //	12     4     zero
 //	16     8     checkpoint  its number
 //	24     8     seed        hash seed in META: which store the file belongs to
-//	32     8     applied     log records up to this number are in the pages, and no later one
-//	40     8     floor       highest version that a deleted record had
-//	48     8     highest     highest version ever assigned
-//	56     4     blocks      length of the file in blocks, as far as the map covers it
-//	60     12    map         address of the map; zero: only the meta blocks are used
-//	72     120   roots       for each of 6 keyspaces: records u64, address of the root (zero: none)
-//	192    3900  zero
+//	32     8     applied     log records up to this number are in the pages
+//	40     8     up to       log records up to this number may be in the pages: renewals and
+//	                         replacements that came while they were being written
+//	48     8     floor       highest version that a deleted record had
+//	56     8     highest     highest version ever assigned
+//	64     4     blocks      length of the file in blocks, as far as the map covers it
+//	68     12    map         address of the map; zero: only the meta blocks are used
+//	80     120   roots       for each of 6 keyspaces: records u64, address of the root (zero: none)
+//	200    3892  zero
 //	4092   4     crc32c      CRC-32C of the bytes before it
 const (
 	pagesMagic     = "obcowpgs"
 	pagesFormat    = 1
 	firstPageBlock = 2
 	metaSum        = blockBytes - 4
-	metaRoots      = 72
+	metaRoots      = 80
 	metaRootBytes  = 20
 	metaEnd        = metaRoots + engines.NumKeyspaces*metaRootBytes
 )
@@ -39,6 +41,7 @@ type pagesMeta struct {
 	checkpoint uint64
 	seed       uint64
 	applied    uint64
+	upTo       uint64
 	floor      uint64
 	highest    uint64
 	blocks     uint32
@@ -53,11 +56,11 @@ func (m *pagesMeta) encode(b []byte) {
 	clear(b)
 	copy(b, pagesMagic)
 	le.PutUint32(b[8:], pagesFormat)
-	for i, v := range []uint64{m.checkpoint, m.seed, m.applied, m.floor, m.highest} {
+	for i, v := range []uint64{m.checkpoint, m.seed, m.applied, m.upTo, m.floor, m.highest} {
 		le.PutUint64(b[16+8*i:], v)
 	}
-	le.PutUint32(b[56:], m.blocks)
-	m.mapPage.put(b[60:])
+	le.PutUint32(b[64:], m.blocks)
+	m.mapPage.put(b[68:])
 	for i := range m.roots {
 		at := b[metaRoots+i*metaRootBytes:]
 		le.PutUint64(at, m.counts[i])
@@ -75,8 +78,9 @@ func decodePagesMeta(file string, slot int, b []byte) (pagesMeta, error) {
 		return damaged(0, "%d bytes, want %d", len(b), blockBytes)
 	}
 	m := pagesMeta{
-		checkpoint: le.Uint64(b[16:]), seed: le.Uint64(b[24:]), applied: le.Uint64(b[32:]), floor: le.Uint64(b[40:]), highest: le.Uint64(b[48:]),
-		blocks: le.Uint32(b[56:]), mapPage: getAddr(b[60:]),
+		checkpoint: le.Uint64(b[16:]), seed: le.Uint64(b[24:]), applied: le.Uint64(b[32:]), upTo: le.Uint64(b[40:]),
+		floor: le.Uint64(b[48:]), highest: le.Uint64(b[56:]),
+		blocks: le.Uint32(b[64:]), mapPage: getAddr(b[68:]),
 	}
 	switch {
 	case string(b[:8]) != pagesMagic:
@@ -89,8 +93,10 @@ func decodePagesMeta(file string, slot int, b []byte) (pagesMeta, error) {
 		return damaged(12, "reserved bytes are not zero")
 	case int(m.checkpoint%2) != slot:
 		return damaged(16, "checkpoint %d, which belongs into block %d", m.checkpoint, m.checkpoint%2)
+	case m.upTo < m.applied:
+		return damaged(40, "log applied up to %d, at most up to %d", m.applied, m.upTo)
 	case m.blocks < firstPageBlock:
-		return damaged(56, "file of %d blocks", m.blocks)
+		return damaged(64, "file of %d blocks", m.blocks)
 	}
 	for i := range m.roots {
 		at := metaRoots + i*metaRootBytes
@@ -100,7 +106,7 @@ func decodePagesMeta(file string, slot int, b []byte) (pagesMeta, error) {
 		}
 	}
 	if m.mapPage != (pageAddr{}) && m.mapPage.within(m.blocks) != nil {
-		return damaged(60, "map of %d bytes at block %d", m.mapPage.bytes, m.mapPage.block)
+		return damaged(68, "map of %d bytes at block %d", m.mapPage.bytes, m.mapPage.block)
 	}
 	for i, c := range b[metaEnd:metaSum] {
 		if c != 0 {

@@ -12,19 +12,22 @@ type fresh struct {
 }
 
 func (t *tree) newNode(kind, level uint8, n int) fresh {
-	size := nodeBytes(kind, n)
-	r := t.alloc(size)
+	room := roomFor(n, t.maxKeys)
+	r := t.alloc(nodeBytes(kind, room))
 	p := t.node(r)
-	*p = node{kind: kind, level: level, n: uint16(n), born: t.gen, batch: t.batch, size: uint32(size)}
+	*p = node{kind: kind, level: level, n: uint16(n), born: t.gen, batch: t.batch, room: uint16(room)}
 	return fresh{r, p}
 }
 
-// copyNode copies a node to change one id of it.
-func (t *tree) copyNode(n *node) fresh {
-	r := t.alloc(int(n.size))
+// copyNode copies a node to change it; the copy has room for more entries.
+func (t *tree) copyNode(n *node, more int) fresh {
+	room := roomFor(n.len()+more, t.maxKeys)
+	r := t.alloc(nodeBytes(n.kind, room))
 	c := t.node(r)
-	*c = *n
-	c.born, c.batch, c.page, c.retired = t.gen, t.batch, pageAddr{}, false
+	*c = node{
+		kind: n.kind, level: n.level, n: n.n, prefix: n.prefix, born: t.gen, batch: t.batch,
+		first: n.first, slope: n.slope, payload: n.payload, room: uint16(room),
+	}
 	copy(c.heads(), n.heads())
 	copy(c.ids(), n.ids())
 	if n.kind == kindInner {
@@ -76,18 +79,12 @@ func (t *tree) insert(ks engines.Keyspace, leaf *node, i int, r ref) {
 	}
 	payload := leaf.payload + t.stored(r)
 	if leaf.len() < t.maxKeys && int(payload) <= t.maxBytes {
-		c := t.newNode(kindLeaf, 0, leaf.len()+1)
-		heads, ids := c.node.heads(), c.node.ids()
-		copy(heads, leaf.heads()[:i])
-		copy(heads[i+1:], leaf.heads()[i:])
-		copy(ids, leaf.ids()[:i])
-		copy(ids[i+1:], leaf.ids()[i:])
-		heads[i], ids[i] = headOf(key, p), r
-		if p != int(leaf.prefix) {
-			t.fillHeads(c.node, p)
+		if t.private(leaf) && leaf.n < leaf.room {
+			t.insertInto(leaf, i, r, p)
+			return
 		}
-		c.node.prefix, c.node.payload = uint16(p), payload
-		c.node.setSlope()
+		c := t.copyNode(leaf, 1)
+		t.insertInto(c.node, i, r, p)
 		t.setChild(ks, t.path.depth, c.ref)
 		return
 	}
@@ -99,6 +96,25 @@ func (t *tree) insert(ks engines.Keyspace, leaf *node, i int, r ref) {
 		}
 	}
 	t.split(ks, t.path.depth, p, i == leaf.len())
+}
+
+// private reports whether n is of the running batch, so that no reader has seen it.
+func (t *tree) private(n *node) bool { return t.batch != 0 && n.batch == t.batch }
+
+// insertInto puts a record in front of entry i of a leaf that nobody else sees and that has room. p
+// is the prefix that its keys then have.
+func (t *tree) insertInto(n *node, i int, r ref, p int) {
+	n.n++
+	heads, ids := n.heads(), n.ids()
+	copy(heads[i+1:], heads[i:])
+	copy(ids[i+1:], ids[i:])
+	heads[i], ids[i] = headOf(t.record(r).key(), p), r
+	if p != int(n.prefix) {
+		n.prefix = uint16(p)
+		t.fillHeads(n, p)
+	}
+	n.payload += t.stored(r)
+	n.setSlope()
 }
 
 // fillHeads computes the heads of a leaf for a prefix.

@@ -72,7 +72,7 @@ func (e *engine) recover(ctx context.Context) (err error) {
 	}
 	e.limit = memoryLimit(e.heap.arena, e.config.MemoryLimitBytes)
 	e.tree = newTree(e.heap, e.config.MaxKeysPerNode, leafBytes)
-	e.loader = &loader{h: e.heap, pages: e.pages, limit: e.limit}
+	e.loader = &loader{h: e.heap, pages: e.pages, maxKeys: e.config.MaxKeysPerNode, limit: e.limit}
 	if err := e.plantRoots(); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (e *engine) replay(ctx context.Context) error {
 	}
 	e.replayed = info.Records
 	e.progress.logAt.Store(-uint64(info.Bytes)) // what was replayed counts as log since the checkpoint
-	return checkLog(e.path(logName), e.meta.Meta(), info, applied, log.Next()-1)
+	return checkLog(e.path(logName), e.meta.Meta(), info, &e.pages.meta, log.Next()-1)
 }
 
 // replayRecord applies one record of the log.
@@ -160,7 +160,7 @@ func (e *engine) replayRecord(r wal.Record) error {
 	}
 	e.plans = e.plans[:0]
 	err := eachOp(r.Kind, r.Payload, func(o *op) error {
-		p, err := e.replayOp(o)
+		p, err := e.replayOp(r.LSN, o)
 		e.plans = append(e.plans, p)
 		return err
 	})
@@ -181,16 +181,19 @@ func (e *engine) replayRecord(r wal.Record) error {
 }
 
 // replayOp plans an operation of the log.
-func (e *engine) replayOp(o *op) (p plan, err error) {
+func (e *engine) replayOp(lsn wal.LSN, o *op) (p plan, err error) {
 	rec, err := e.loadAndFind(o.ks, o.key)
 	p = plan{kind: o.kind, ks: o.ks}
 	if err != nil {
 		return p, err
 	}
+	e.highest = max(e.highest, uint64(o.version))
 	if rec != nil && rec.version >= uint64(o.version) {
+		if lsn <= wal.LSN(e.pages.meta.upTo) && o.kind != opDelete {
+			return p, nil // the checkpoint met it already
+		}
 		return p, fmt.Errorf("version %d of %x in %s follows version %d", o.version, o.key, o.ks, rec.version)
 	}
-	e.highest = max(e.highest, uint64(o.version))
 	switch o.kind {
 	case opPut:
 		if err = e.room(recordBytes(len(o.key), len(o.value))); err == nil {
@@ -232,11 +235,14 @@ func (e *engine) loadAndFind(ks engines.Keyspace, key []byte) (*record, error) {
 
 // checkLog demands that the log reaches from the checkpoint to where META says that
 // it ended. last is the highest number that the log ever gave.
-func checkLog(dir string, m meta.Meta, info wal.ReplayInfo, applied, last wal.LSN) error {
+func checkLog(dir string, m meta.Meta, info wal.ReplayInfo, pm *pagesMeta, last wal.LSN) error {
+	applied := wal.LSN(pm.applied)
 	have := max(info.Last, applied)
 	switch {
 	case info.First > applied+1:
 		return corruptLog(dir, "begins with record %d, the checkpoint holds those up to %d", info.First, applied)
+	case have < wal.LSN(pm.upTo):
+		return corruptLog(dir, "ends with record %d, the checkpoint wants all up to %d", have, pm.upTo)
 	case have < wal.LSN(m.Last):
 		return corruptLog(dir, "ends with record %d, the store was closed at %d", have, m.Last)
 	case have < last:

@@ -46,8 +46,9 @@ type pageWriter struct {
 
 // placed is a node that was written.
 type placed struct {
-	ref  ref
-	page pageAddr
+	ref     ref
+	page    pageAddr
+	changes uint32 // node.changes before it was read
 }
 
 // writeBytes is the size of the writes, where the pages lie side by side.
@@ -96,20 +97,25 @@ func (w *pageWriter) tree(r ref) (pageAddr, error) {
 }
 
 func (w *pageWriter) leaf(r ref, n *node) (pageAddr, error) {
+	changes := n.changes()
 	b := w.plain[:0]
+	// A record that a writer replaces meanwhile in a leaf of a checkpoint is kept by the epoch alone.
+	pin := w.loader.h.epochs.pin()
 	for i := range n.len() {
 		rec := w.record(n.id(i))
 		b = appendRecord(b, rec.version, rec.key(), rec.value())
 	}
+	pin.unpin()
 	w.plain = b
 	a, err := w.put(page{kind: kindLeaf, count: n.len()}, b)
 	if err == nil && !w.copying {
-		w.placed = append(w.placed, placed{r, a})
+		w.placed = append(w.placed, placed{r, a, changes})
 	}
 	return a, err
 }
 
 func (w *pageWriter) inner(r ref, n *node) (pageAddr, error) {
+	changes := n.changes()
 	addrs := make([]pageAddr, n.len())
 	var err error
 	for i := range addrs {
@@ -128,7 +134,7 @@ func (w *pageWriter) inner(r ref, n *node) (pageAddr, error) {
 	w.plain = b
 	a, err := w.put(page{kind: kindInner, level: n.level, count: n.len()}, b)
 	if err == nil && !w.copying {
-		w.placed = append(w.placed, placed{r, a})
+		w.placed = append(w.placed, placed{r, a, changes})
 	}
 	return a, err
 }

@@ -67,7 +67,7 @@ func (t *tree) shrink(ks engines.Keyspace, d int, c fresh) {
 		}
 		t.dropNode(t.path.refs[d])
 		t.dropNode(other.ref)
-		t.free(block{c.ref, c.node.size})
+		t.free(block{c.ref, c.node.size()})
 		if i == 0 {
 			i = 1
 		}
@@ -84,7 +84,7 @@ func (t *tree) shrinkRoot(ks engines.Keyspace, c fresh) {
 	t.dropNode(t.path.refs[0])
 	if c.node.kind == kindInner && c.node.n == 1 {
 		child := c.node.ids()[0]
-		t.free(block{c.ref, c.node.size})
+		t.free(block{c.ref, c.node.size()})
 		t.setRoot(ks, child)
 		return
 	}

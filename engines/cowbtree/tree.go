@@ -24,16 +24,18 @@ type tree struct {
 	root atomic.Uint32 // the published table of roots
 	top  ref           // the writer's: another one than root within a batch only
 
-	gen      uint64 // of blocks made now; rises with each view
-	shared   uint64 // generation of the newest open view, 0 if there is none
-	batch    uint64 // number of the running batch, 0 outside of one
-	batchSeq uint64
-	counts   [engines.NumKeyspaces]uint64 // records
+	gen           uint64 // of blocks made now; rises with each view
+	shared        uint64 // generation of the newest open view, 0 if there is none
+	sharedExactly uint64 // generation of the newest open view that is no checkpoint
+	batch         uint64 // number of the running batch, 0 outside of one
+	batchSeq      uint64
+	counts        [engines.NumKeyspaces]uint64 // records
 
-	path    way        // of the last seek
-	dropped []dropped  // what the running change has taken out of the tree
-	views   []*hold    // open ones, oldest first
-	freed   []pageAddr // pages that the tree has stopped using since the last checkpoint began
+	path       way        // of the last seek
+	dropped    []dropped  // what the running change has taken out of the tree
+	views      []*hold    // open ones, oldest first
+	checkpoint *hold      // the view among them that is being written to the page file, or nil
+	freed      []pageAddr // pages that the tree has stopped using since the last checkpoint began
 
 	heads []uint64 // scratch of structural changes
 	ids   []ref
@@ -43,7 +45,8 @@ type tree struct {
 // dropped is a block that is no longer in the current tree.
 type dropped struct {
 	block
-	born uint64
+	born  uint64
+	fuzzy bool // the running checkpoint cannot see it any more
 }
 
 func newTree(h *heap, maxKeys, maxBytes int) *tree {
@@ -179,15 +182,41 @@ func (t *tree) swap(ks engines.Keyspace, leaf *node, i int, r ref) {
 		return
 	case t.mutable(leaf.born, leaf.batch):
 		t.dirty(d)
-		leaf.payload = payload
-		leaf.setID(i, r)
+		t.store(leaf, i, r, payload)
+	case t.fuzzy(leaf):
+		t.touch(d)
+		t.store(leaf, i, r, payload)
+		t.dropped = append(t.dropped, dropped{block{old, uint32(t.record(old).size())}, t.record(old).born, true})
+		return
 	default:
-		c := t.copyNode(leaf)
+		c := t.copyNode(leaf, 0)
 		c.node.ids()[i] = r
 		c.node.payload = payload
 		t.setChild(ks, d, c.ref)
 	}
 	t.dropRecord(old)
+}
+
+// store replaces entry i of a leaf in place. Who can see the leaf can see the record.
+func (t *tree) store(leaf *node, i int, r ref, payload uint32) {
+	t.record(r).born = leaf.born
+	leaf.payload = payload
+	leaf.setID(i, r)
+}
+
+// fuzzy reports whether an entry of a leaf may be replaced although the running checkpoint can see
+// it. It may find the new record then, which the log has too (checkpoint.go).
+// A leaf that is stored is left alone: it must not look changed to the checkpoint.
+func (t *tree) fuzzy(leaf *node) bool {
+	return t.checkpoint != nil && t.batch == 0 && leaf.born > t.sharedExactly && !leaf.page.some()
+}
+
+// touch counts a change of the nodes on the path down to depth d, so that the running
+// checkpoint does not take what it has written of them for what they are.
+func (t *tree) touch(d int) {
+	for i := range d + 1 {
+		atomic.AddUint32(&t.node(t.path.refs[i]).word, 1)
+	}
 }
 
 // stored is the number of bytes that a record takes in a page.
@@ -212,7 +241,7 @@ func (t *tree) setChild(ks engines.Keyspace, d int, to ref) {
 			n.setID(p.at[d-1], to)
 			return
 		}
-		c := t.copyNode(n)
+		c := t.copyNode(n, 0)
 		c.node.ids()[p.at[d-1]] = to
 		to = c.ref
 	}
@@ -232,7 +261,7 @@ func (t *tree) setRoot(ks engines.Keyspace, to ref) {
 		c.root[i] = uint32(top.get(engines.Keyspace(i)))
 	}
 	c.root[ks] = uint32(to)
-	t.dropped = append(t.dropped, dropped{block{t.top, uint32(rootsBytes)}, top.born})
+	t.dropped = append(t.dropped, dropped{block{t.top, uint32(rootsBytes)}, top.born, false})
 	t.top = r
 	if t.batch == 0 {
 		t.root.Store(uint32(r))
@@ -264,26 +293,26 @@ func (t *tree) dropNode(r ref) {
 		t.freed = append(t.freed, n.page)
 	}
 	if t.batch != 0 && n.batch == t.batch {
-		t.free(block{r, n.size})
+		t.free(block{r, n.size()})
 		return
 	}
-	t.dropped = append(t.dropped, dropped{block{r, n.size}, n.born})
+	t.dropped = append(t.dropped, dropped{block{r, n.size()}, n.born, false})
 }
 
 // dropStub takes a stub out; its page is that of the node that was read.
 func (t *tree) dropStub(r ref) {
 	n := t.node(r)
-	t.dropped = append(t.dropped, dropped{block{r, n.size}, n.born})
+	t.dropped = append(t.dropped, dropped{block{r, n.size()}, n.born, false})
 }
 
 func (t *tree) dropRecord(r ref) {
 	rec := t.record(r)
-	t.dropped = append(t.dropped, dropped{block{r, uint32(rec.size())}, rec.born})
+	t.dropped = append(t.dropped, dropped{block{r, uint32(rec.size())}, rec.born, false})
 }
 
 func (t *tree) dropSeparator(r ref) {
 	s := t.separator(r)
-	t.dropped = append(t.dropped, dropped{block{r, uint32(s.size())}, s.h.born})
+	t.dropped = append(t.dropped, dropped{block{r, uint32(s.size())}, s.h.born, false})
 }
 
 // newRecord makes a record that is not in the tree yet.

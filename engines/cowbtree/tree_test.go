@@ -93,6 +93,7 @@ type treeModel struct {
 	next  uint64
 	keys  func(rng *rand.Rand) string
 	views []modelView
+	newer int // records that checkpoints have met at a later version
 }
 
 type modelView struct {
@@ -145,9 +146,33 @@ func (m *treeModel) judge(top ref, want [2]map[string]uint64, what string) {
 	}
 }
 
+// judgeCheckpoint: a checkpoint has the keys of its moment, each at the version of then or
+// a later one.
+func (m *treeModel) judgeCheckpoint(v modelView) {
+	m.tb.Helper()
+	for ks := range v.want {
+		got := m.audit(m.tb, v.v.top, engines.Keyspace(ks))
+		if len(got) != len(v.want[ks]) {
+			m.tb.Fatalf("checkpoint: keyspace %d has %d records, want %d", ks, len(got), len(v.want[ks]))
+		}
+		for key, version := range v.want[ks] {
+			if got[key] < version {
+				m.tb.Fatalf("checkpoint: %q has version %d, want %d at least", key, got[key], version)
+			}
+			if got[key] > version {
+				m.newer++
+			}
+		}
+	}
+}
+
 func (m *treeModel) closeView(i int) {
 	v := m.views[i]
-	m.judge(v.v.top, v.want, "view")
+	if v.v == m.checkpoint {
+		m.judgeCheckpoint(v)
+	} else {
+		m.judge(v.v.top, v.want, "view")
+	}
 	m.views = slices.Delete(m.views, i, i+1)
 	m.release(v.v)
 	for m.settle(v.v, 7) {
@@ -201,7 +226,7 @@ func TestTreeAgainstModel(t *testing.T) {
 					case r < 90:
 						m.batchOf(1 + m.rng.IntN(20))
 					case r < 95 && len(m.views) < 5:
-						m.views = append(m.views, modelView{m.hold(), [2]map[string]uint64{maps.Clone(m.want[0]), maps.Clone(m.want[1])}})
+						m.views = append(m.views, modelView{m.hold(m.checkpoint == nil && m.rng.IntN(2) == 0), [2]map[string]uint64{maps.Clone(m.want[0]), maps.Clone(m.want[1])}})
 					case len(m.views) > 0:
 						m.closeView(m.rng.IntN(len(m.views)))
 					}
@@ -211,6 +236,9 @@ func TestTreeAgainstModel(t *testing.T) {
 				}
 				m.judge(m.top, m.want, "tree")
 				m.emptyOut(empty)
+				if m.newer == 0 {
+					t.Error("no checkpoint has met a newer record")
+				}
 			})
 		}
 	}

@@ -22,17 +22,18 @@ func (Driver) Verify(ctx context.Context, dir string, progress func(done, total 
 
 // verifier reads a closed store as Open would, and everything that Open leaves unread.
 type verifier struct {
-	ctx      context.Context
-	fs       vfs.FS
-	dir      string
-	report   engines.VerifyReport
-	pages    *pageFile
-	seen     *space // blocks of pages that were met
-	done     int64
-	total    int64
-	progress func(done, total int64)
-	last     []byte // key before, of the keyspace that is being read
-	records  uint64 // of the keyspace
+	ctx        context.Context
+	fs         vfs.FS
+	dir        string
+	report     engines.VerifyReport
+	pages      *pageFile
+	checkpoint pagesMeta
+	seen       *space // blocks of pages that were met
+	done       int64
+	total      int64
+	progress   func(done, total int64)
+	last       []byte // key before, of the keyspace that is being read
+	records    uint64 // of the keyspace
 }
 
 func verify(ctx context.Context, fsys vfs.FS, dir string, progress func(done, total int64)) (engines.VerifyReport, error) {
@@ -75,7 +76,8 @@ func (v *verifier) pageFile(m meta.Meta) (applied wal.LSN, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, v.pages.close()) }()
-	pm := &v.pages.meta
+	v.checkpoint = v.pages.meta
+	pm := &v.checkpoint
 	v.seen = newSpace(pm.blocks)
 	v.total = meta.Bytes + int64(v.pages.space.inUse)*blockBytes
 	v.done = meta.Bytes + firstPageBlock*blockBytes
@@ -222,7 +224,7 @@ func (v *verifier) log(m meta.Meta, applied wal.LSN) error {
 		v.report.TornTail, v.report.TornFile, v.report.TornBytes = true, info.TornFile, info.TornBytes
 	}
 	v.progress(v.total, v.total)
-	return checkLog(dir, m, info, applied, last)
+	return checkLog(dir, m, info, &v.checkpoint, last)
 }
 
 func (v *verifier) logSize(dir string) (total int64, err error) {

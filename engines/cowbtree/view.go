@@ -41,7 +41,7 @@ func (e *engine) hold(running bool) (*hold, pagesMeta, error) {
 	if running {
 		e.inflight.Add(1)
 	}
-	return e.holdLocked()
+	return e.holdLocked(false)
 }
 
 // settleAtOnce is how many kept blocks are given up before writers get their turn.

@@ -1,5 +1,7 @@
 package cowbtree
 
+import "math"
+
 // Views. A view is a table of roots that somebody keeps. Nothing is copied for
 // it; but blocks that it can see outlive their leaving the tree:
 //
@@ -21,28 +23,59 @@ type hold struct {
 	dead []dropped // blocks that have left the tree since, and that no newer view can see
 }
 
-// hold takes a view of the current state.
-func (t *tree) hold() *hold {
+// hold takes a view of the current state. checkpoint says that it is the one that a
+// checkpoint writes: it keeps the nodes as they are, and may find newer records in
+// them (tree.fuzzy).
+func (t *tree) hold(checkpoint bool) *hold {
 	v := &hold{top: t.top, gen: t.gen}
 	t.views = append(t.views, v)
-	t.shared = v.gen
+	if checkpoint {
+		t.checkpoint = v
+	}
+	t.newest()
 	t.gen++
 	return v
+}
+
+// newest notes the generations of the newest views.
+func (t *tree) newest() {
+	t.shared, t.sharedExactly = 0, 0
+	for _, v := range t.views {
+		t.shared = v.gen
+		if v != t.checkpoint {
+			t.sharedExactly = v.gen
+		}
+	}
+}
+
+// keeper returns the newest view of generation at most limit that can see d, or nil.
+func (t *tree) keeper(d dropped, limit uint64) *hold {
+	for i := len(t.views) - 1; i >= 0; i-- {
+		v := t.views[i]
+		if v.gen < d.born {
+			return nil
+		}
+		if v.gen <= limit && !(d.fuzzy && v == t.checkpoint) {
+			return v
+		}
+	}
+	return nil
+}
+
+// give hands a block that has left the tree to the view that can see it, or to the epochs.
+func (t *tree) give(d dropped, limit uint64) {
+	if v := t.keeper(d, limit); v != nil {
+		v.dead = append(v.dead, d)
+	} else {
+		t.retire(d.block)
+	}
 }
 
 // flush finds a place for what the last change took out of the tree. It must have
 // been published.
 func (t *tree) flush() {
-	var newest *hold
-	if n := len(t.views); n > 0 {
-		newest = t.views[n-1]
-	}
 	for _, d := range t.dropped {
-		if newest != nil && d.born <= newest.gen {
-			newest.dead = append(newest.dead, d)
-		} else {
-			t.retire(d.block)
-		}
+		t.give(d, math.MaxUint64)
 	}
 	t.dropped = t.dropped[:0]
 }
@@ -55,28 +88,18 @@ func (t *tree) release(v *hold) {
 			break
 		}
 	}
-	t.shared = 0
-	if n := len(t.views); n > 0 {
-		t.shared = t.views[n-1].gen
+	if t.checkpoint == v {
+		t.checkpoint = nil
 	}
+	t.newest()
 }
 
 // settle gives up some of the blocks that a released view kept, at most n, and reports
 // whether any are left: writers wait while it is done.
 func (t *tree) settle(v *hold, n int) bool {
-	var older *hold
-	for _, o := range t.views {
-		if o.gen < v.gen {
-			older = o
-		}
-	}
 	from := max(0, len(v.dead)-n)
 	for _, d := range v.dead[from:] {
-		if older != nil && d.born <= older.gen {
-			older.dead = append(older.dead, d)
-		} else {
-			t.retire(d.block)
-		}
+		t.give(d, v.gen-1)
 	}
 	v.dead = v.dead[:from]
 	return from > 0

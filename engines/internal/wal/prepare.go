@@ -159,10 +159,10 @@ func (l *Log) unmapRetired() {
 		}
 		s := l.prep.retired[0]
 		l.prep.retired = slices.Delete(l.prep.retired, 0, 1)
-		mem := s.mem
+		file, mem := s.file, s.mem // DropBefore may be giving up the segment meanwhile
 		s.mem = nil
 		l.mu.Unlock()
-		if err := s.file.Unmap(mem); err != nil {
+		if err := file.Unmap(mem); err != nil {
 			l.o.Logf("log %s: %v", l.o.Dir, err)
 		}
 	}
