@@ -93,6 +93,26 @@ func (a *Arena) Alloc(n int) (Ref, error) {
 	return r, nil
 }
 
+// AllocRun returns n bytes, a multiple of 16, that are blocks already: the caller
+// divides them into blocks of BlockBytes each, and frees them one by one. Their content
+// is undefined. The run begins at a page. Errors: ErrFull.
+func (a *Arena) AllocRun(n int64) (Ref, error) {
+	const page = 4096
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	begin := (a.bump + page - 1) &^ (page - 1)
+	if n%unit != 0 || a.used.Load()+n > a.limit || begin+n > int64(len(a.mem)) {
+		return 0, fmt.Errorf("%w: %d of %d bytes in use, %d wanted in one run", ErrFull, a.used.Load(), a.limit, n)
+	}
+	a.bump = begin + n
+	a.high.Store(a.bump)
+	a.used.Add(n)
+	return Ref(begin / unit), nil
+}
+
+// At returns the block that lies n bytes, a multiple of 16, behind r in a run.
+func (r Ref) At(n int) Ref { return r + Ref(n/unit) }
+
 // Free takes back a block that was allocated with n bytes, or with any size of
 // the same class.
 func (a *Arena) Free(r Ref, n int) {

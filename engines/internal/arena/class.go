@@ -36,5 +36,9 @@ func classBytes(c int) int {
 	return 1<<top + (c%stepsPerDbl+1)*(1<<top/stepsPerDbl)
 }
 
+// BlockBytes returns the size of the block that holds n bytes, 1 <= n <= MaxBlock.
+// Files hold blocks of these sizes: it must not change.
+func BlockBytes(n int) int { return classBytes(classOf(n)) }
+
 // SameClass reports whether blocks of m and n bytes are interchangeable.
 func SameClass(m, n int) bool { return classOf(m) == classOf(n) }

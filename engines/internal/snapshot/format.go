@@ -196,6 +196,15 @@ func encodeChunkHeader(dst []byte, number int, c chunk) uint32 {
 	return crc
 }
 
+// sumChunk is the checksum of a chunk whose header is what its index entry says.
+func sumChunk(head []byte, number int, c chunk, payload []byte) uint32 {
+	le := binary.LittleEndian
+	le.PutUint32(head[4:], c.length)
+	le.PutUint32(head[8:], uint32(number))
+	le.PutUint32(head[12:], c.records)
+	return crc32.Update(checksum(head[4:chunkHeader]), castagnoli, payload)
+}
+
 // decodeChunk checks b, which holds the chunk from its header on.
 func decodeChunk(file string, b []byte, number int, c chunk) ([]byte, error) {
 	le := binary.LittleEndian

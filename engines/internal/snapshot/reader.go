@@ -97,5 +97,42 @@ func (r *Reader) Chunk(i int, buf []byte) (payload []byte, records int, _ []byte
 	return payload, int(c.records), buf, err
 }
 
+// ChunkBytes returns the length of the payload of chunk i, and how many records it has.
+func (r *Reader) ChunkBytes(i int) (n, records int) {
+	return int(r.chunks[i].length), int(r.chunks[i].records)
+}
+
+// ReadChunk reads the payload of chunk i into dst, which has its length, and checks it by what
+// the index says. The chunk's own header is not read. Damage is a *CorruptError.
+func (r *Reader) ReadChunk(i int, dst []byte) error {
+	c := r.chunks[i]
+	if len(dst) != int(c.length) {
+		return fmt.Errorf("%w: %d bytes for chunk %d of %d", engines.ErrInvalid, len(dst), i, c.length)
+	}
+	if _, err := r.file.ReadAt(dst, c.off+chunkHeader); err != nil {
+		return err
+	}
+	var head [chunkHeader]byte
+	if got := sumChunk(head[:], i, c, dst); got != c.crc {
+		return corrupt(r.file.Name(), c.off, "checksum of chunk %d is %08x, want %08x", i, got, c.crc)
+	}
+	return nil
+}
+
+// ChunkOffset returns where chunk i begins in the file.
+func (r *Reader) ChunkOffset(i int) int64 { return r.chunks[i].off }
+
+// Reopen returns another reader of the same snapshot with a file of its own, so that
+// two that read in order do not disturb each other's read-ahead.
+func (r *Reader) Reopen(fsys vfs.FS) (*Reader, error) {
+	f, err := fsys.OpenFile(r.file.Name(), vfs.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	again := *r
+	again.file = f
+	return &again, nil
+}
+
 // Close releases the file.
 func (r *Reader) Close() error { return r.file.Close() }

@@ -120,6 +120,18 @@ func (w *Writer) Append(parts ...[]byte) error {
 	return nil
 }
 
+// Cut ends the chunk: the next record begins another one. Errors as for Append.
+func (w *Writer) Cut() error {
+	if w.err != nil {
+		return w.err
+	}
+	return w.flush()
+}
+
+// Chunk returns the number of the chunk that the next record goes to, unless it is too
+// long for the rest of it.
+func (w *Writer) Chunk() int { return len(w.chunks) }
+
 // flush writes the chunk.
 func (w *Writer) flush() error {
 	if w.records == 0 {

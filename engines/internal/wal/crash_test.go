@@ -84,9 +84,26 @@ func (h *history) check(info ReplayInfo, got map[LSN][]byte) error {
 	return nil
 }
 
+// replayAll opens a log and returns its records. With several workers it takes them in
+// rounds, and counts only those that a round says to be valid.
 func replayAll(o Options, from LSN) (*Log, ReplayInfo, map[LSN][]byte, error) {
 	var mu sync.Mutex
 	got := map[LSN][]byte{}
+	if o.ReplayWorkers > 2 {
+		last := from
+		o.Round = func(valid LSN) error {
+			for lsn := range got {
+				if lsn > valid {
+					delete(got, lsn)
+				}
+			}
+			if valid < last {
+				return fmt.Errorf("valid fell from %d to %d", last, valid)
+			}
+			last = valid
+			return nil
+		}
+	}
 	l, info, err := Open(context.Background(), o, from, func(_ int, r Record) error {
 		mu.Lock()
 		defer mu.Unlock()
@@ -119,7 +136,7 @@ func (h *history) commit(l *Log, nonce uint64) error {
 // verifyState opens a crash state and judges it; then it writes on, crashes again
 // (depth times, also inside recovery) and judges that.
 func verifyState(m *vfs.Mem, o Options, h *history, rng *rand.Rand, depth int) error {
-	o.FS = m
+	o.FS, o.ReplayWorkers = m, 1+rng.IntN(3)
 	var inside *vfs.Mem
 	var mu sync.Mutex // the preparer also calls OnPending, on its own goroutine
 	opened := false

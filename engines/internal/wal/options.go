@@ -42,6 +42,11 @@ type Options struct {
 	Next LSN
 	// ReplayWorkers is the number of goroutines that call apply; 0 means 1.
 	ReplayWorkers int
+	// Round, if set, makes replay with several workers take as many segments at a time as there are
+	// workers. It is called after each round, while apply is not, and at the end of replay: records
+	// up to valid belong to the log; those above it that apply was given in this round do
+	// not, and no later one is given. An error ends Open and is returned.
+	Round func(valid LSN) error
 
 	// CohortMax is the number of commits in a group above which the leader no
 	// longer waits for more; 0 means 128, below 0 the leader never waits.

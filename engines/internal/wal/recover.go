@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/frame"
@@ -36,6 +37,9 @@ type recovery struct {
 	next    LSN // Options.Next
 	workers int
 	apply   func(worker int, r Record) error
+	round   func(valid LSN) error // Options.Round
+
+	progress progress
 
 	files []*found // by number
 	segs  []*found // those with a header, by epoch
@@ -151,13 +155,14 @@ func (r *recovery) skip() {
 
 // run reads the log and judges its end.
 func (r *recovery) run(ctx context.Context) error {
+	r.progress.begin = time.Now()
 	if err := r.load(); err != nil {
 		return err
 	}
 	r.skip()
 	// Where writes are not ordered a power cut may leave a hole before whole
 	// segments. Replay in parallel must not get ahead of it: look first.
-	if r.workers > 1 && r.apply != nil && slices.ContainsFunc(r.used, func(f *found) bool { return !f.head.ordered }) && !r.closedClean() {
+	if r.workers > 1 && r.apply != nil && r.round == nil && slices.ContainsFunc(r.used, func(f *found) bool { return !f.head.ordered }) && !r.closedClean() {
 		apply := r.apply
 		r.apply = nil
 		if err := r.read(ctx); err != nil {
@@ -189,6 +194,12 @@ func (r *recovery) read(ctx context.Context) error {
 		if f.walk == nil {
 			list = append(list, f)
 		}
+	}
+	for _, f := range list {
+		r.progress.total += f.size
+	}
+	if r.round != nil && r.apply != nil {
+		return r.readRounds(ctx, list)
 	}
 	if len(list) == 0 {
 		return nil
@@ -228,7 +239,11 @@ func (r *recovery) read(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	// Later segments are looked at for what they prove, and not applied.
+	return r.lookAt(ctx, list)
+}
+
+// lookAt walks those of the list that were not read, for what they prove; they are not applied.
+func (r *recovery) lookAt(ctx context.Context, list []*found) error {
 	for _, f := range list {
 		if f.walk == nil {
 			apply := r.apply
@@ -264,6 +279,7 @@ func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found
 		w.next = before.walk.next
 	}
 	count := uint64(0)
+	defer r.progress.done(f.size)
 	err = w.run(func(w *walk, h frame.Header, payload []byte) error {
 		if h.Kind >= KindReserved || LSN(h.Seq) <= r.from {
 			return nil
@@ -272,6 +288,7 @@ func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			r.progress.tell(w.off)
 		}
 		if before == nil && w.records == 1 && f == r.used[0] {
 			if err := r.checkStart(f, LSN(h.Seq)); err != nil {
