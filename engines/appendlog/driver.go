@@ -39,7 +39,8 @@ type Config struct {
 	// Checkpoint and Close take one.
 	SnapshotLogBytes int64 `json:"snapshot_log_bytes"`
 	// SnapshotOnClose makes Close take a snapshot when the log since the last one
-	// would take longer to replay than the snapshot to load. Default true.
+	// is longer than 256 KiB, so that the next Open has almost nothing to replay. Close then
+	// takes as long as writing all records does. Default true.
 	SnapshotOnClose bool `json:"snapshot_on_close"`
 	// SnapshotShare is the part of the time that a background snapshot may keep
 	// the device busy: above 0, at most 1 (no rest). Default 0.5.

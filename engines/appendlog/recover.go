@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"runtime"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/index"
@@ -36,8 +37,9 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 		}
 		return nil, errors.Join(storedir.FullDevice(err), e.dirLock.Close())
 	}
-	e.background.Add(1)
+	e.background.Add(2)
 	go e.loop()
+	go e.warm()
 	return e, nil
 }
 
@@ -58,7 +60,7 @@ func (e *engine) recover(ctx context.Context) (err error) {
 	}
 	var upTo wal.LSN
 	if start > 0 {
-		if upTo, err = e.loadSnapshot(ctx, start); err != nil {
+		if upTo, err = e.loadSnapshot(start); err != nil {
 			return err
 		}
 	}
@@ -131,14 +133,10 @@ func removeOlder(fsys vfs.FS, dir string, start wal.LSN) error {
 func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInfo, error) {
 	o := e.logOptions()
 	o.Next = max(start, upTo+1)
-	d := index.NewDealer(e.index, upTo)
-	log, info, err := wal.Open(ctx, o, start-1, func(_ int, r wal.Record) error { return replayRecord(ctx, d, r) })
-	if derr := d.Finish(); err == nil && derr != nil {
-		err = corruptLog(e.path(logName), "%v", derr)
-		if errors.Is(derr, engines.ErrFull) {
-			err = derr
-		}
-	}
+	o.ReplayWorkers = min(max(runtime.GOMAXPROCS(0), 1), 8)
+	d := index.NewLanes(e.index, upTo, o.ReplayWorkers)
+	o.Round = func(valid wal.LSN) error { return e.replayError(d.Round(valid)) }
+	log, info, err := wal.Open(ctx, o, start-1, func(lane int, r wal.Record) error { return replayRecord(d, lane, r) })
 	e.log = log
 	if err != nil {
 		return info, err
@@ -165,20 +163,17 @@ func corruptLog(dir, format string, args ...any) error {
 }
 
 // replayRecord deals out the operations of one record of the log.
-func replayRecord(ctx context.Context, d *index.Dealer, r wal.Record) error {
-	if r.LSN%4096 == 0 && ctx.Err() != nil {
-		return ctx.Err()
-	}
+func replayRecord(d *index.Dealer, lane int, r wal.Record) error {
 	if r.Kind == kindRenew {
 		o, err := parseRenew(r.Payload)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", r.LSN, err)
 		}
-		d.Add(r.LSN, &o)
+		d.AddTo(lane, r.LSN, &o)
 		return nil
 	}
 	err := eachOp(r.Kind, r.Payload, func(o index.Op) error {
-		d.Add(r.LSN, &o)
+		d.AddTo(lane, r.LSN, &o)
 		return nil
 	})
 	if err != nil {

@@ -13,113 +13,131 @@ import (
 
 // A snapshot file is named snapshot- and the 16 hex digits of its start. Its
 // frame (header, chunks, index and footer, all with checksums) is that of
-// package snapshot with the tag "applog 1". What is in it (little endian):
+// package snapshot with the tag "applog 2". What is in it (little endian):
 //
-//	metadata in the header, 1040 bytes:
+//	metadata in the header, 16 bytes:
 //
-//	 0           8        16                          1040
-//	+-----------+--------+---------------------------+
-//	| hash seed | start  | live records, u32 x 256   |
-//	+-----------+--------+---------------------------+
+//	 0           8        16
+//	+-----------+--------+
+//	| hash seed | start  |
+//	+-----------+--------+
 //
-//	chunks: operations opPut of format.go one after the other; records of one
-//	stripe follow each other. The last thing in the last chunk is the end, 2057 bytes:
+//	chunks: the records of stripe 0, of stripe 1 and so on, as blocks. Within a
+//	stripe they are in the order of their tags, the low half of the key's hash. A block, padded with zeros to the size of its class:
 //
-//	 0      1           9                           2057
-//	+------+-----------+---------------------------+
-//	| 'E'  | end       | floors, u64 x 256         |
-//	+------+-----------+---------------------------+
+//	 0         8      12     16          20         22    23     24
+//	+---------+------+------+-----------+----------+-----+------+-----+-------+-------+
+//	| version | id   | 0    | value len | key len  | ks  | 0    | key | value | zeros |
+//	+---------+------+------+-----------+----------+-----+------+-----+-------+-------+
 //
-//	field         meaning
-//	hash seed     that of META
-//	start         replay begins with this log record
-//	live records  about how many records of each stripe follow, to size tables
-//	end           the log must hold every record from start to here; 0: none
-//	floors        for each stripe, the highest version of a deleted record
+//	The last chunk holds the end alone:
+//
+//	 0      1     9                                                9+28*256          +4 for each chunk before
+//	+------+-----+------------------------------------------------+-----------------+
+//	| 'E'  | end | for each stripe: records u32,                  | tag of the first|
+//	|      |     | bytes u64, floor u64, highest version u64      | block of each   |
+//	|      |     |                                                | chunk, u32      |
+//	+------+-----+------------------------------------------------+-----------------+
+//
+//	field            meaning
+//	hash seed        that of META
+//	start            replay begins with this log record
+//	end              the log must hold every record from start to here; 0: none
+//	bytes            of all blocks of the stripe
+//	floor            the highest version of a deleted record
+//	highest version  of any record in the stripe
+//
+// The size of a block is a multiple of 16 up to 1 KiB, and above it a multiple of an eighth of the
+// next lower power of two.
 const (
 	snapshotPrefix = "snapshot-"
 
-	headBytes = 8 + 8 + 4*index.Stripes
-	endKind   = 'E'
-	endBytes  = 1 + 8 + 8*index.Stripes
+	headBytes   = 8 + 8
+	endKind     = 'E'
+	endStripe   = 4 + 8 + 8 + 8
+	endStripes  = 1 + 8
+	endTags     = endStripes + endStripe*index.Stripes
+	endTagBytes = 4
+
+	maxStripe = 64 << 30 // bytes; more cannot be addressed in memory
 )
 
-var snapshotTag = snapshot.Tag([]byte("applog 1"))
+var snapshotTag = snapshot.Tag([]byte("applog 2"))
 
 type snapshotHead struct {
 	seed  uint64
 	start wal.LSN
-	live  [index.Stripes]uint32
 }
 
 func (h *snapshotHead) encode(dst []byte) []byte {
 	dst = le.AppendUint64(dst, h.seed)
-	dst = le.AppendUint64(dst, uint64(h.start))
-	for _, n := range h.live {
-		dst = le.AppendUint32(dst, n)
-	}
-	return dst
+	return le.AppendUint64(dst, uint64(h.start))
 }
 
 func decodeSnapshotHead(b []byte) (h snapshotHead, err error) {
 	if len(b) != headBytes {
 		return h, fmt.Errorf("metadata of %d bytes, want %d", len(b), headBytes)
 	}
-	h.seed, h.start = le.Uint64(b), wal.LSN(le.Uint64(b[8:]))
-	for i := range h.live {
-		if h.live[i] = le.Uint32(b[16+4*i:]); h.live[i] > index.MaxLocal {
-			return h, fmt.Errorf("%d records in stripe %d, at most %d", h.live[i], i, index.MaxLocal)
-		}
-	}
-	return h, nil
+	return snapshotHead{seed: le.Uint64(b), start: wal.LSN(le.Uint64(b[8:]))}, nil
 }
 
 type snapshotEnd struct {
-	end    wal.LSN
-	floors [index.Stripes]engines.Version
+	end     wal.LSN
+	stripes [index.Stripes]index.StripeInfo
+	tags    []uint32 // first tag of each chunk
 }
 
 func (t *snapshotEnd) encode(dst []byte) []byte {
 	dst = append(dst, endKind)
 	dst = le.AppendUint64(dst, uint64(t.end))
-	for _, f := range t.floors {
-		dst = le.AppendUint64(dst, uint64(f))
+	for i := range t.stripes {
+		s := &t.stripes[i]
+		dst = le.AppendUint32(dst, s.Records)
+		dst = le.AppendUint64(dst, uint64(s.Bytes))
+		dst = le.AppendUint64(dst, uint64(s.Floor))
+		dst = le.AppendUint64(dst, uint64(s.Highest))
+	}
+	for _, tag := range t.tags {
+		dst = le.AppendUint32(dst, tag)
 	}
 	return dst
 }
 
-func decodeSnapshotEnd(b []byte) (t snapshotEnd, err error) {
-	if len(b) != endBytes || b[0] != endKind {
-		return t, fmt.Errorf("end of %d bytes, want type E and %d", len(b), endBytes)
+// decodeSnapshotEnd decodes the end of a snapshot that has so many chunks before it.
+func decodeSnapshotEnd(b []byte, chunks int) (*snapshotEnd, error) {
+	if want := endTags + endTagBytes*chunks; len(b) != want || b[0] != endKind {
+		return nil, fmt.Errorf("end of %d bytes, want type E and %d", len(b), want)
 	}
-	t.end = wal.LSN(le.Uint64(b[1:]))
-	for i := range t.floors {
-		t.floors[i] = engines.Version(le.Uint64(b[9+8*i:]))
+	t := &snapshotEnd{end: wal.LSN(le.Uint64(b[1:])), tags: make([]uint32, chunks)}
+	for i := range t.stripes {
+		e := b[endStripes+i*endStripe:]
+		t.stripes[i] = index.StripeInfo{
+			Records: le.Uint32(e), Bytes: int64(le.Uint64(e[4:])),
+			Floor: engines.Version(le.Uint64(e[12:])), Highest: engines.Version(le.Uint64(e[20:])),
+		}
+		if s := &t.stripes[i]; s.Records > index.MaxLocal || s.Bytes < 0 || s.Bytes > maxStripe || s.Bytes%16 != 0 || (s.Records == 0) != (s.Bytes == 0) {
+			return nil, fmt.Errorf("stripe %d has %d records of %d bytes", i, s.Records, s.Bytes)
+		}
+	}
+	for i := range t.tags {
+		t.tags[i] = le.Uint32(b[endTags+endTagBytes*i:])
 	}
 	return t, nil
 }
 
-// eachRecord decodes a chunk and calls yield for each record; it returns the
-// end if the chunk holds it.
-func eachRecord(b []byte, yield func(*index.Op) error) (*snapshotEnd, error) {
+// eachBlock decodes the blocks of a chunk and calls yield for each record.
+func eachBlock(b []byte, yield func(*index.Op) error) error {
 	for len(b) > 0 {
-		if b[0] == endKind {
-			end, err := decodeSnapshotEnd(b)
-			return &end, err
-		}
-		o, n, err := index.ParseOp(b)
+		o, n, err := index.DecodeBlock(b)
 		if err != nil {
-			return nil, err
-		}
-		if o.Kind != opPut {
-			return nil, fmt.Errorf("operation %d in a snapshot, want puts only", o.Kind)
+			return err
 		}
 		if err := yield(&o); err != nil {
-			return nil, err
+			return err
 		}
 		b = b[n:]
 	}
-	return nil, nil
+	return nil
 }
 
 func snapshotName(start wal.LSN) string { return fmt.Sprintf("%s%016x", snapshotPrefix, uint64(start)) }

@@ -45,11 +45,11 @@ func (e *engine) wantsSnapshot() bool {
 // logSince returns the bytes of log records since the latest snapshot began.
 func (e *engine) logSince() uint64 { return e.log.Stats().RecordBytes - e.snapshotInfo.logAt.Load() }
 
-// closeWantsSnapshot compares what the next open would have to replay with what
-// it would load instead. A replayed byte costs about as much as a loaded one.
+// closeWantsSnapshot reports whether the next open would have to replay more than
+// takes a millisecond or two: with less it can read a record at once, whatever the size of the store.
 func (e *engine) closeWantsSnapshot() bool {
-	const always = 1 << 20 // replayed in a few milliseconds
-	return e.logSince() > max(always, uint64(e.index.UsedBytes())/4)
+	const little = 256 << 10
+	return e.logSince() > little
 }
 
 // Checkpoint is engines.Checkpointer: it takes a snapshot and cuts the log.
@@ -108,6 +108,10 @@ func (e *engine) snapshot(ctx context.Context, paced bool) error {
 	return e.log.DropBefore(start)
 }
 
+// ownChunk is how full a chunk is at the end of a stripe for the next one to begin
+// another: a chunk that two share is read for each. Small stripes share theirs.
+const ownChunk = 64 << 10
+
 // copier writes the records of a store to a snapshot file.
 type copier struct {
 	e       *engine
@@ -117,7 +121,6 @@ type copier struct {
 	closing bool        // the engine is being closed, and this is the last thing it does
 	apart   bool        // the copy is a store of its own, with an empty log
 
-	buf   []byte
 	tail  snapshotEnd
 	bytes int64
 }
@@ -126,7 +129,7 @@ type copier struct {
 // and so is the log up to its end.
 func (c *copier) write(name string, start wal.LSN) error {
 	e := c.e
-	head := snapshotHead{seed: e.meta.Seed(), start: start, live: e.index.Live()}
+	head := snapshotHead{seed: e.meta.Seed(), start: start}
 	w, err := snapshot.Create(e.fs, name, snapshotTag, head.encode(nil), snapshot.Options{
 		Share: c.share,
 		OnWrite: func(n int) error {
@@ -148,17 +151,26 @@ func (c *copier) write(name string, start wal.LSN) error {
 }
 
 func (c *copier) records(w *snapshot.Writer) error {
+	m := c.e.index.NewImager()
 	for i := range index.Stripes {
-		for cursor := 0; cursor >= 0; {
-			var err error
-			c.buf = c.buf[:0]
-			cursor, c.tail.floors[i], err = c.e.index.Slice(i, cursor, c.view, c.closing, func(o *index.Op) { c.buf = index.AppendOp(c.buf, o) })
-			if err != nil {
+		var err error
+		if c.tail.stripes[i], err = m.Gather(i, c.view, c.closing); err != nil {
+			return err
+		}
+		err = m.Each(func(tag uint32, block []byte) error {
+			if err := w.Append(block); err != nil {
 				return err
 			}
-			if err := w.Append(c.buf); err != nil {
-				return err
+			if w.Chunk() == len(c.tail.tags) {
+				c.tail.tags = append(c.tail.tags, tag)
 			}
+			return nil
+		})
+		if err == nil && (w.Pending() >= ownChunk || i == index.Stripes-1) {
+			err = w.Cut()
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if !c.apart {
@@ -167,7 +179,7 @@ func (c *copier) records(w *snapshot.Writer) error {
 			return err
 		}
 	}
-	return w.Append(c.tail.encode(c.buf[:0]))
+	return w.Append(c.tail.encode(nil))
 }
 
 // Snapshot is engines.Snapshotter: the records of a view, and an empty log.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"sort"
 	"strings"
 
 	"orbitbench/engines"
@@ -100,38 +101,58 @@ func (v *verifier) sizes(names []string) (total int64, err error) {
 
 func (v *verifier) snapshot(ctx context.Context, base string, start wal.LSN, m meta.Meta) (upTo wal.LSN, err error) {
 	name := path.Join(v.dir, base)
-	r, head, err := openSnapshot(v.fs, name, start)
+	s, err := openStored(v.fs, name, start, m.Seed)
 	if err != nil {
 		return 0, err
 	}
-	defer r.Close() // opened for reading: nothing can be lost
-	if head.seed != m.Seed {
-		return 0, &engines.CorruptError{File: name, Offset: 0, Reason: "hash seed differs from that of " + meta.Name}
-	}
-	var end *snapshotEnd
+	defer s.close()
+	r := s.lanes[0]
 	var buf, payload []byte
-	for i := range r.Chunks() {
+	for i := range r.Chunks() - 1 {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		if payload, _, buf, err = r.Chunk(i, buf); err != nil {
 			return 0, err
 		}
-		end, err = eachRecord(payload, func(*index.Op) error { v.report.Records++; return nil })
-		if err == nil && (end != nil) != (i == r.Chunks()-1) {
-			err = errors.New("the end is not where the last chunk ends")
-		}
+		n, err := s.checkChunk(i, payload)
 		if err != nil {
-			return 0, &engines.CorruptError{File: name, Offset: -1, Reason: fmt.Sprintf("chunk %d: %v", i, err)}
+			return 0, s.corrupt(r.ChunkOffset(i), err)
 		}
-		v.progress(v.report.Bytes+int64(i)*int64(len(buf)), v.total)
-	}
-	if end == nil {
-		return 0, &engines.CorruptError{File: name, Offset: r.Size(), Reason: "the end of the snapshot is missing"}
+		v.report.Records += n
+		v.progress(v.report.Bytes+r.ChunkOffset(i), v.total)
 	}
 	v.report.Files++
 	v.report.Bytes += r.Size()
-	return end.end, nil
+	return s.end.end, nil
+}
+
+// checkChunk checks that the blocks of chunk i belong to their stripes and are in
+// the order of their tags, and returns how many there are.
+func (s *stored) checkChunk(i int, payload []byte) (n uint64, err error) {
+	at := s.chunks[i]
+	stripe := sort.Search(index.Stripes, func(k int) bool { return s.begin[k+1] > at })
+	tag, last := s.end.tags[i], uint32(0)
+	err = eachBlock(payload, func(o *index.Op) error {
+		for at >= s.begin[stripe+1] {
+			stripe++
+			last = 0
+		}
+		h := index.Hash(s.head.seed, o.Keyspace, o.Key)
+		switch {
+		case int(h>>56) != stripe || index.StripeOf(o.ID) != stripe:
+			return fmt.Errorf("record %d with key %x in stripe %d, its hash is %016x", o.ID, o.Key, stripe, h)
+		case n == 0 && uint32(h) != tag:
+			return fmt.Errorf("tag %08x of record %d, the end says that the first is %08x", uint32(h), o.ID, tag)
+		case uint32(h) < last:
+			return fmt.Errorf("tag %08x of record %d follows %08x", uint32(h), o.ID, last)
+		}
+		last = uint32(h)
+		at += int64(index.BlockBytes(o))
+		n++
+		return nil
+	})
+	return n, err
 }
 
 func (v *verifier) log(ctx context.Context, m meta.Meta, start, upTo wal.LSN) error {
@@ -180,7 +201,7 @@ func dump(ctx context.Context, fsys vfs.FS, dir string, w io.Writer) error {
 	}
 	for _, n := range names {
 		if start, ok := snapshotStart(n); ok {
-			if err := dumpSnapshot(ctx, fsys, path.Join(dir, n), start, out); err != nil {
+			if err := dumpSnapshot(ctx, fsys, path.Join(dir, n), start, m.Seed, out); err != nil {
 				return err
 			}
 		}
@@ -193,33 +214,33 @@ func dump(ctx context.Context, fsys vfs.FS, dir string, w io.Writer) error {
 	return errors.Join(err, out.err)
 }
 
-func dumpSnapshot(ctx context.Context, fsys vfs.FS, name string, start wal.LSN, out *printer) error {
-	r, head, err := openSnapshot(fsys, name, start)
+func dumpSnapshot(ctx context.Context, fsys vfs.FS, name string, start wal.LSN, seed uint64, out *printer) error {
+	s, err := openStored(fsys, name, start, seed)
 	if err != nil {
 		return err
 	}
-	defer r.Close() // opened for reading: nothing can be lost
-	out.printf("%s: start %d, hash seed %016x, %d chunks, %d bytes\n", name, head.start, head.seed, r.Chunks(), r.Size())
+	defer s.close()
+	r := s.lanes[0]
+	out.printf("%s: start %d, hash seed %016x, %d chunks, %d bytes\n", name, s.head.start, s.head.seed, r.Chunks(), r.Size())
 	var buf, payload []byte
-	for i := range r.Chunks() {
+	for i := range r.Chunks() - 1 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if payload, _, buf, err = r.Chunk(i, buf); err != nil {
 			return err
 		}
-		out.printf("  chunk %d: %d bytes\n", i, len(payload))
-		end, err := eachRecord(payload, func(o *index.Op) error { out.printf("    %s\n", describeOp(o)); return out.err })
+		out.printf("  chunk %d: %d bytes, first tag %08x\n", i, len(payload), s.end.tags[i])
+		err := eachBlock(payload, func(o *index.Op) error { out.printf("    %s\n", describeOp(o)); return out.err })
 		if err != nil {
-			return &engines.CorruptError{File: name, Offset: -1, Reason: fmt.Sprintf("chunk %d: %v", i, err)}
+			return s.corrupt(r.ChunkOffset(i), err)
 		}
-		if end != nil {
-			out.printf("    end: log needed up to record %d\n", end.end)
-			for s, f := range end.floors {
-				if f != 0 {
-					out.printf("    stripe %02x: deleted up to version %d\n", s, f)
-				}
-			}
+	}
+	out.printf("  end: log needed up to record %d\n", s.end.end)
+	for i, info := range s.end.stripes {
+		if info.Records > 0 || info.Floor > 0 {
+			out.printf("    stripe %02x: %d records of %d bytes up to version %d, deleted up to version %d\n",
+				i, info.Records, info.Bytes, info.Highest, info.Floor)
 		}
 	}
 	return out.err

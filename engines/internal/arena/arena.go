@@ -47,7 +47,7 @@ func New(limit int64) (*Arena, error) {
 	}
 	reserve := maxReserve
 	if limit > 0 {
-		reserve = min(maxReserve, (limit+2*unit+1<<20-1)&^(1<<20-1))
+		reserve = min(maxReserve, (limit+2*unit+2<<20-1)&^(1<<20-1)) // runs begin at a page: 256 of them waste 1 MiB at most
 	}
 	for {
 		mem, err := unix.Mmap(-1, 0, int(reserve), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
@@ -93,20 +93,30 @@ func (a *Arena) Alloc(n int) (Ref, error) {
 	return r, nil
 }
 
-// AllocRun returns n bytes, a multiple of 16, that are blocks already: the caller
-// divides them into blocks of BlockBytes each, and frees them one by one. Their content
-// is undefined. The run begins at a page. Errors: ErrFull.
+// Promise counts n bytes as used, so that AllocRun has them later. Errors: ErrFull.
+func (a *Arena) Promise(n int64) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.used.Load()+n > a.limit {
+		return fmt.Errorf("%w: %d of %d bytes in use, %d wanted", ErrFull, a.used.Load(), a.limit, n)
+	}
+	a.used.Add(n)
+	return nil
+}
+
+// AllocRun returns n bytes, a multiple of 16, that were promised. They are blocks already: the
+// caller divides them into blocks of BlockBytes each, and frees them one by one. Their
+// content is undefined. The run begins at a page. Errors: ErrFull, if address space runs out.
 func (a *Arena) AllocRun(n int64) (Ref, error) {
 	const page = 4096
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	begin := (a.bump + page - 1) &^ (page - 1)
-	if n%unit != 0 || a.used.Load()+n > a.limit || begin+n > int64(len(a.mem)) {
-		return 0, fmt.Errorf("%w: %d of %d bytes in use, %d wanted in one run", ErrFull, a.used.Load(), a.limit, n)
+	if begin+n > int64(len(a.mem)) {
+		return 0, fmt.Errorf("%w: %d of %d bytes handed out, %d wanted in one run", ErrFull, begin, len(a.mem), n)
 	}
 	a.bump = begin + n
 	a.high.Store(a.bump)
-	a.used.Add(n)
 	return Ref(begin / unit), nil
 }
 

@@ -164,3 +164,49 @@ func TestHashSpreads(t *testing.T) {
 		}
 	}
 }
+
+// A run is divided into blocks that Free takes and Alloc gives out again; what was
+// promised cannot be taken by others.
+func TestRun(t *testing.T) {
+	a, err := New(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	const blocks = 100
+	size := BlockBytes(200)
+	if err := a.Promise(int64(blocks * size)); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Promise(1 << 20); !errors.Is(err, ErrFull) {
+		t.Fatalf("more than the limit is promised: %v", err)
+	}
+	taken := 0
+	for ; ; taken++ {
+		if _, err := a.Alloc(200); err != nil {
+			break
+		}
+	}
+	if want := (1<<20 - blocks*size) / size; taken != want {
+		t.Fatalf("%d blocks beside the promise, want %d", taken, want)
+	}
+	r, err := a.AllocRun(int64(blocks * size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if int64(r)*unit%4096 != 0 {
+		t.Fatalf("the run begins at unit %d, which is no page", r)
+	}
+	seen := map[Ref]bool{}
+	for i := range blocks {
+		a.Free(r.At(i*size), 200)
+		seen[r.At(i*size)] = true
+	}
+	for range blocks {
+		b, err := a.Alloc(200)
+		if err != nil || !seen[b] {
+			t.Fatalf("block %d, %v: not one of the run", b, err)
+		}
+		delete(seen, b)
+	}
+}

@@ -152,7 +152,7 @@ func (ix *Index) look(id uint32, f func(r record)) {
 	s := &ix.stripes[StripeOf(id)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if local := localOf(id); !s.closed && local < uint32(len(s.handles)) && s.handles[local] != 0 {
+	if local := localOf(id); s.gate == 0 && local < uint32(len(s.handles)) && s.handles[local] != 0 {
 		if r := ix.rec(s.handles[local]); r.keyspace() == engines.QueryCache && r.version() != 0 {
 			f(r)
 		}

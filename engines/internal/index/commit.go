@@ -124,8 +124,8 @@ func (ix *Index) judge(c *commit, b *engines.Batch) (obstacle, error) {
 	for i := range b.Conditions {
 		cond := &b.Conditions[i]
 		s := ix.stripe(c.conds[i])
-		if s.closed {
-			return obstacle{}, engines.ErrClosed
+		if err := ix.enter(s); err != nil {
+			return obstacle{}, err
 		}
 		ref, rec, wait := ix.lookup(s, c.conds[i], cond.Keyspace, cond.Key)
 		if wait != 0 {
@@ -149,8 +149,8 @@ func (ix *Index) judge(c *commit, b *engines.Batch) (obstacle, error) {
 	}
 	for i := range b.Ops {
 		s := ix.stripe(c.plans[i].hash)
-		if s.closed {
-			return obstacle{}, engines.ErrClosed
+		if err := ix.enter(s); err != nil {
+			return obstacle{}, err
 		}
 		_, _, wait := ix.lookup(s, c.plans[i].hash, b.Ops[i].Keyspace, b.Ops[i].Key)
 		if wait != 0 {

@@ -43,8 +43,10 @@ func (ix *Index) Slice(stripe, cursor int, v *View, shut bool, visit func(*Op)) 
 	s := &ix.stripes[stripe]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed && !shut {
-		return 0, 0, engines.ErrClosed
+	if s.gate != 0 {
+		if err := ix.enterSlowly(s, shut); err != nil {
+			return 0, 0, err
+		}
 	}
 	size := 0
 	for n := 0; cursor < len(s.handles) && n < sliceRecords && size < SliceBytes; cursor++ {

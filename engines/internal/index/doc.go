@@ -1,9 +1,10 @@
 // Package index holds the records of an in-house engine in memory, outside the
 // Go heap, and commits changes to them through the engine's log.
 //
-//  1. The engine makes an empty [Index], puts a snapshot's records into it
-//     ([Loader]) and replays its log over them ([Dealer]), both on every processor.
-//     Operations on one record commute: the highest version wins (replay.go).
+//  1. The engine makes an empty [Index], tells it what a snapshot has ([Index.SetImage]) and
+//     replays its log over that ([Dealer]), on every processor (deal.go, replay.go).
+//     The records of a stripe come into memory when they are needed, or when
+//     [Index.LoadAll] gets to them; until then it keeps what the log says of them (image.go).
 //  2. [Index.Start] gives the index a [Journal], which encodes and logs what is
 //     committed, and the range in which versions may be assigned.
 //  3. The index is 256 stripes, each a lock and an open-addressing table. A
@@ -20,7 +21,8 @@
 //     scanned for the first time (order.go): the first scan sorts the keyspace, a
 //     later one costs what it reads. Renewals never touch these sets.
 //  6. A [View] keeps the records that change after it was opened (view.go).
-//  7. [Index.Slice] reads the records bit by bit for a snapshot while writers go on (copy.go).
+//  7. An [Imager] reads a stripe bit by bit for a snapshot while writers go on
+//     (copy.go), and gives its records out as blocks, which is how they lie in memory (block.go).
 //
 // What can be waited for under a stripe's lock: what the journal waits for, which
 // is room in the log's buffer and the next segment. Neither is the rule; no commit holds

@@ -73,6 +73,9 @@ type Index struct {
 	stripes [Stripes]stripe
 	orders  [engines.NumKeyspaces]order
 	limbo   limbo
+	image   imageState
+
+	knownUpTo wal.LSN // replay: operations up to here may be on records that the snapshot knows to be gone
 
 	inflight sync.WaitGroup // commits that wait for the log; grows under a stripe's lock only
 
@@ -99,7 +102,9 @@ func (ix *Index) Start(j Journal, log *wal.Log, class engines.Class, k *meta.Kee
 	ix.journal, ix.log, ix.deferred = j, log, class == engines.Sync
 	ix.meta, ix.base = k, engines.Version(k.Base())
 	for i := range ix.stripes {
-		ix.stripes[i].listFreeIDs()
+		if s := &ix.stripes[i]; s.away == nil {
+			s.listFreeIDs()
+		}
 	}
 }
 
@@ -118,6 +123,11 @@ func (ix *Index) AddStats(st *engines.Stats) {
 	for i := range ix.stripes {
 		s := &ix.stripes[i]
 		s.mu.Lock()
+		if s.away != nil && s.away.shapes > 0 {
+			// How many records there are shows when its backlog is applied. A
+			// failure is told to whoever uses the stripe.
+			_ = ix.enter(s)
+		}
 		st.Commits += s.commits
 		st.Conflicts += s.conflicts
 		st.Records += s.live
@@ -143,7 +153,7 @@ func (ix *Index) Shut() {
 	for i := range ix.stripes {
 		s := &ix.stripes[i]
 		s.mu.Lock()
-		s.closed = true
+		s.gate |= gateShut
 		s.mu.Unlock()
 	}
 	ix.inflight.Wait()
@@ -157,7 +167,7 @@ func (ix *Index) open() error {
 	s := &ix.stripes[0]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.gate&gateShut != 0 {
 		return engines.ErrClosed
 	}
 	return nil
@@ -166,13 +176,15 @@ func (ix *Index) open() error {
 // Close frees the memory once no scan is using it. The index is shut, or was never started.
 func (ix *Index) Close() error {
 	var errs []error
+	ix.image.breaker.Wait()
+	ix.image.done()
 	for i := range ix.orders {
 		ix.orders[i].close()
 	}
 	for i := range ix.stripes {
 		s := &ix.stripes[i]
 		s.mu.Lock()
-		s.closed = true
+		s.gate |= gateShut
 		errs = append(errs, s.table.Close())
 		s.mu.Unlock()
 	}

@@ -102,6 +102,9 @@ func (o *order) ready(ctx context.Context, ix *Index, ks engines.Keyspace) error
 // collectRefs returns the records of a keyspace. A change to a stripe is
 // either seen here or recorded as late, or both, which does no harm.
 func (ix *Index) collectRefs(ctx context.Context, ks engines.Keyspace) ([]arena.Ref, error) {
+	if err := ix.LoadAll(ctx); err != nil {
+		return nil, err
+	}
 	var refs []arena.Ref
 	for i := range ix.stripes {
 		if err := ctx.Err(); err != nil {
@@ -109,9 +112,9 @@ func (ix *Index) collectRefs(ctx context.Context, ks engines.Keyspace) ([]arena.
 		}
 		s := &ix.stripes[i]
 		s.mu.Lock()
-		if s.closed {
+		if err := ix.enter(s); err != nil {
 			s.mu.Unlock()
-			return nil, engines.ErrClosed
+			return nil, err
 		}
 		s.table.All(func(ref arena.Ref) bool {
 			// Ghosts are in the set as well, for the views that know them;

@@ -21,8 +21,13 @@ func (ix *Index) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) 
 	s := ix.stripe(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return dst, 0, engines.ErrClosed
+	if s.gate != 0 {
+		if value, v, served, err := ix.peek(s, h, ks, key, dst); served {
+			return value, v, err
+		}
+		if err := ix.enter(s); err != nil {
+			return dst, 0, err
+		}
 	}
 	// A commit that is not durable yet is not waited for: the record is still what it was.
 	ref, rec, _ := ix.lookup(s, h, ks, key)

@@ -9,8 +9,8 @@ import (
 
 var le = binary.LittleEndian
 
-// A record in memory, 16-byte aligned in the arena. This layout is private to
-// the process: files have the layout of format.go.
+// A record in memory, 16-byte aligned in the arena. Snapshots hold records in this
+// layout as well (block.go), so it is part of file formats; pend is 0 there.
 //
 //	 0               8       12      16      20    22  23  24
 //	+---------------+-------+-------+-------+-----+---+---+--------+--------+
@@ -62,6 +62,12 @@ func newRecord(a *arena.Arena, id uint32, v engines.Version, ks engines.Keyspace
 		return 0, nil, err
 	}
 	r := record(a.From(ref))
+	r.put(id, v, ks, key, value)
+	return ref, r, nil
+}
+
+// put writes a whole record.
+func (r record) put(id uint32, v engines.Version, ks engines.Keyspace, key, value []byte) {
 	r.setVersion(v)
 	le.PutUint32(r[recID:], id)
 	r.setPend(0)
@@ -70,5 +76,4 @@ func newRecord(a *arena.Arena, id uint32, v engines.Version, ks engines.Keyspace
 	r[recKeyspace], r[recRead] = byte(ks), 0
 	copy(r[recHead:], key)
 	copy(r[recHead+len(key):], value)
-	return ref, r, nil
 }

@@ -102,8 +102,8 @@ func (ix *Index) tryRenew(s *stripe, h uint64, key []byte, held engines.Version,
 
 // renewable returns the record that may be renewed, or why not.
 func (ix *Index) renewable(s *stripe, h uint64, key []byte, held engines.Version, r lease.Renewal) (record, obstacle, error) {
-	if s.closed {
-		return nil, obstacle{}, engines.ErrClosed
+	if err := ix.enter(s); err != nil {
+		return nil, obstacle{}, err
 	}
 	ref, rec, wait := ix.lookup(s, h, engines.Leases, key)
 	switch {

@@ -17,7 +17,7 @@ import (
 // weaker than sync whose log has run out of buffer.
 type stripe struct {
 	mu       sync.Mutex
-	closed   bool          // guarded by mu, like everything below
+	gate     gate          // 0: usable; guarded by mu, like everything below
 	table    arena.Table   // tag (low half of the hash) -> record
 	handles  []arena.Ref   // record by local id; 0 is a free id
 	freeIDs  []uint32      // local ids to use again
@@ -31,12 +31,14 @@ type stripe struct {
 
 	lazyStripe
 
+	away      *away  // what is not in memory yet, or nil
 	highest   uint64 // highest version that recovery met
 	live      uint64 // records with a version
 	commits   uint64
 	conflicts uint64
 	scratch   Scratch
 	visited   Op       // what Slice hands out, as one of its own would escape
+	touched   byte     // keeps the compiler from dropping reads ahead
 	_         [64]byte // neighbours do not share a cache line
 }
 
@@ -54,7 +56,12 @@ type pending struct {
 }
 
 func (ix *Index) hash(ks engines.Keyspace, key []byte) uint64 {
-	return arena.Hash(ix.seed+uint64(ks)*0x9e3779b97f4a7c15, key)
+	return Hash(ix.seed, ks, key)
+}
+
+// Hash is the hash of a key. The top byte is the stripe, the low half is the tag.
+func Hash(seed uint64, ks engines.Keyspace, key []byte) uint64 {
+	return arena.Hash(seed+uint64(ks)*0x9e3779b97f4a7c15, key)
 }
 
 func (ix *Index) stripe(h uint64) *stripe { return &ix.stripes[h>>56] }

@@ -71,7 +71,7 @@ func (ix *Index) View(ctx context.Context) (*View, error) {
 		ix.stripes[i].mu.Lock()
 		defer ix.stripes[i].mu.Unlock()
 	}
-	if ix.stripes[0].closed {
+	if ix.stripes[0].gate&gateShut != 0 {
 		return nil, engines.ErrClosed
 	}
 	// Some operations of a batch that has become durable may be visible
@@ -106,8 +106,8 @@ func (v *View) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([
 	s := ix.stripe(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return dst, 0, engines.ErrClosed
+	if err := ix.enter(s); err != nil {
+		return dst, 0, err
 	}
 	ref, _, rec := ix.find(s, h, ks, key)
 	if ref == 0 {
@@ -161,7 +161,7 @@ func (v *View) Close() error {
 	for i := range ix.stripes {
 		s := &ix.stripes[i]
 		s.mu.Lock()
-		if !s.closed {
+		if s.gate&gateShut == 0 {
 			ix.dropHistory(s)
 		}
 		s.mu.Unlock()

@@ -132,6 +132,9 @@ func (w *Writer) Cut() error {
 // long for the rest of it.
 func (w *Writer) Chunk() int { return len(w.chunks) }
 
+// Pending returns the bytes of records in the chunk that is being filled.
+func (w *Writer) Pending() int { return w.n - chunkHeader }
+
 // flush writes the chunk.
 func (w *Writer) flush() error {
 	if w.records == 0 {

@@ -23,7 +23,8 @@ type found struct {
 	head       segmentHeader
 	unfinished bool // its making was cut short
 
-	peeked bool // the first record is whole and fits in the first block
+	looked bool // the first record has been looked at
+	peeked bool // it is whole
 	first  LSN  // number of it (of the next one, if it is internal)
 
 	walk *walk // where reading ended, nil: not read
@@ -91,7 +92,7 @@ func (r *recovery) loadHeader(f *found) (err error) {
 	if f.size, err = file.Size(); err != nil {
 		return err
 	}
-	block := make([]byte, min(f.size, 2*vfs.BlockBytes))
+	block := make([]byte, min(f.size, vfs.BlockBytes))
 	if err := readFull(file, block, 0); err != nil {
 		return err
 	}
@@ -105,11 +106,21 @@ func (r *recovery) loadHeader(f *found) (err error) {
 	if f.size != f.head.size {
 		return &engines.CorruptError{File: f.name, Offset: min(f.size, f.head.size), Reason: fmt.Sprintf("segment file has %d bytes, its header says %d", f.size, f.head.size)}
 	}
-	return f.peek(file, block[dataStart:])
+	return nil
 }
 
-// peek looks at the first record, of which b holds the start.
-func (f *found) peek(file vfs.File, b []byte) error {
+// peek looks at the first record.
+func (r *recovery) peek(f *found) (err error) {
+	file, err := r.fs.OpenFile(f.name, vfs.ReadOnly)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	f.looked = true
+	b := make([]byte, min(f.size-dataStart, vfs.BlockBytes))
+	if err := readFull(file, b, dataStart); err != nil {
+		return err
+	}
 	if h := frame.Peek(b); frame.Size(int(h.Length)) > len(b) {
 		if int64(frame.Size(int(h.Length))) > f.size-dataStart {
 			return nil
@@ -142,15 +153,19 @@ func readFull(file vfs.File, b []byte, off int64) error {
 
 // skip leaves out the segments that hold no record above from: those before one
 // that starts at from+1 or below.
-func (r *recovery) skip() {
+func (r *recovery) skip() error {
 	segs := r.segs
 	for i := len(segs) - 1; i > 0; i-- {
+		if err := r.peek(segs[i]); err != nil {
+			return err
+		}
 		if segs[i].peeked && segs[i].first <= r.from+1 {
 			segs = segs[i:]
 			break
 		}
 	}
 	r.used = segs
+	return nil
 }
 
 // run reads the log and judges its end.
@@ -159,7 +174,9 @@ func (r *recovery) run(ctx context.Context) error {
 	if err := r.load(); err != nil {
 		return err
 	}
-	r.skip()
+	if err := r.skip(); err != nil {
+		return err
+	}
 	// Where writes are not ordered a power cut may leave a hole before whole
 	// segments. Replay in parallel must not get ahead of it: look first.
 	if r.workers > 1 && r.apply != nil && r.round == nil && slices.ContainsFunc(r.used, func(f *found) bool { return !f.head.ordered }) && !r.closedClean() {
@@ -218,16 +235,13 @@ func (r *recovery) read(ctx context.Context) error {
 					return
 				}
 				f := list[i]
-				if int64(cap(buf)) < f.size {
-					buf = vfs.AlignedBuffer(int(f.size))
-				}
 				var before *found
 				if workers == 1 && i > 0 {
 					if before = list[i-1]; before.walk.epoch != f.head.epoch {
 						return // the one between them is missing: chain judges why
 					}
 				}
-				if errs[w] = r.readSegment(ctx, w, f, before, buf[:f.size]); errs[w] != nil {
+				if errs[w] = r.readSegment(ctx, w, f, before, &buf); errs[w] != nil {
 					stop.Store(true)
 				} else if workers == 1 && !f.walk.sealed {
 					return // whatever comes later is no part of the log, or it is damaged
@@ -248,7 +262,8 @@ func (r *recovery) lookAt(ctx context.Context, list []*found) error {
 		if f.walk == nil {
 			apply := r.apply
 			r.apply = nil
-			err := r.readSegment(ctx, 0, f, nil, vfs.AlignedBuffer(int(f.size)))
+			var buf []byte
+			err := r.readSegment(ctx, 0, f, nil, &buf)
 			r.apply = apply
 			if err != nil {
 				return err
@@ -258,26 +273,31 @@ func (r *recovery) lookAt(ctx context.Context, list []*found) error {
 	return nil
 }
 
-// readSegment walks f; before is the segment before it if that has been walked.
-func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found, buf []byte) (err error) {
+// readSegment walks f; before is the segment before it if that has been walked. buf is
+// memory for it, which it makes longer if it must.
+func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found, buf *[]byte) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	w := &walk{file: f.name, head: f.head, limit: f.limit(), off: dataStart}
+	f.walk = w
+	if before != nil {
+		w.next = before.walk.next
+	}
+	if f.looked && !f.peeked {
+		return nil // it has no record: that is where reading it would end
 	}
 	file, err := r.fs.OpenFile(f.name, vfs.ReadOnly)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	src := openSource(file, buf)
+	if int64(cap(*buf)) < w.limit {
+		*buf = vfs.AlignedBuffer(int(w.limit))
+	}
+	src := openSource(file, (*buf)[:w.limit])
 	defer src.close()
-	w := &walk{file: f.name, head: f.head, src: src, limit: f.size, off: dataStart}
-	if f.head.closed {
-		w.limit = f.head.closeEnd
-	}
-	f.walk = w
-	if before != nil {
-		w.next = before.walk.next
-	}
+	w.src = src
 	count := uint64(0)
 	defer r.progress.done(f.size)
 	err = w.run(func(w *walk, h frame.Header, payload []byte) error {
@@ -301,6 +321,14 @@ func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found
 		return r.apply(worker, Record{LSN: LSN(h.Seq), Kind: h.Kind, Payload: payload})
 	})
 	return err
+}
+
+// limit returns where reading f ends at the latest.
+func (f *found) limit() int64 {
+	if f.head.closed {
+		return f.head.closeEnd
+	}
+	return f.size
 }
 
 // checkStart makes sure that no record is missing before the first one.

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"orbitbench/engines/internal/vfs"
 )
 
 // readRounds walks the list with several workers, as many segments at a time, and says
@@ -57,10 +55,7 @@ func (r *recovery) readBatch(ctx context.Context, batch []*found, bufs [][]byte)
 					return
 				}
 				f := batch[i]
-				if int64(cap(bufs[w])) < f.size {
-					bufs[w] = vfs.AlignedBuffer(int(f.size))
-				}
-				errs[w] = r.readSegment(ctx, w, f, nil, bufs[w][:f.size])
+				errs[w] = r.readSegment(ctx, w, f, nil, &bufs[w])
 			}
 		})
 	}
