@@ -130,6 +130,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.dumpCommand(),
 		a.snapshotCommand(),
 		a.restoreCommand(),
+		a.capacityCommand(),
 		a.benchCommand(),
 		a.soakCommand(),
 		a.durabilityCommand(),

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,28 +55,30 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.Out == "" {
-				o.Out = filepath.Join("runs", time.Now().Format("20060102-150405")+"-"+p.Profile)
-			}
-			a.announce(p)
-			if err := a.complete(cmd, &o); err != nil {
-				return err
-			}
-			defer noteInterrupt(cmd.Context(), o.Progress)()
-			s, err := runner.Run(cmd.Context(), p, o)
-			return a.conclude(s, err, asJSON)
+			return a.carryOut(cmd, p, "", &o, asJSON)
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().StringVar(&o.DataDir, "data-dir", "", "`DIR` for the engines' data (default: the --out directory with .data added)")
-	cmd.Flags().BoolVar(&o.KeepData, "keep-data", false, "keep the engines' data")
-	cmd.Flags().StringVar(&o.Out, "out", "", "new or empty `DIR` for the results (default runs/TIME-PROFILE)")
-	a.addRunFlags(cmd, &o, &asJSON)
+	a.addOutFlags(cmd, &o, "TIME-PROFILE", &asJSON)
 	return cmd
 }
 
 // noDurabilityCheck is the flag of run and resume that leaves the traces out.
 const noDurabilityCheck = "no-durability-check"
+
+// carryOut runs a plan that verb made, "" being run itself.
+func (a *app) carryOut(cmd *cobra.Command, p *plan.Plan, verb string, o *runner.Options, asJSON bool) error {
+	if o.Out == "" {
+		o.Out = outDir(verb, p.Profile)
+	}
+	a.announce(p)
+	if err := a.complete(cmd, o); err != nil {
+		return err
+	}
+	defer noteInterrupt(cmd.Context(), o.Progress)()
+	s, err := runner.Run(cmd.Context(), p, *o)
+	return a.conclude(s, err, asJSON)
+}
 
 // addRunFlags adds the flags that run and resume share.
 func (a *app) addRunFlags(cmd *cobra.Command, o *runner.Options, asJSON *bool) {
@@ -102,8 +103,12 @@ func (a *app) announce(p *plan.Plan) {
 	for _, w := range p.Workloads {
 		workloads = append(workloads, w.Name)
 	}
-	fmt.Fprintf(a.stderr, "plan: profile %s, %d cells (%d skipped), about %s\n  engines    %s\n  workloads  %s\n",
-		p.Profile, len(cells), skipped, runner.Duration(p.Estimate()), strings.Join(engines, ", "), strings.Join(workloads, ", "))
+	more := ""
+	if p.Grows() {
+		more = " and their confirmations"
+	}
+	fmt.Fprintf(a.stderr, "plan: profile %s, %d cells (%d skipped)%s, about %s\n  engines    %s\n  workloads  %s\n",
+		p.Profile, len(cells), skipped, more, runner.Duration(p.Estimate()), strings.Join(engines, ", "), strings.Join(workloads, ", "))
 	if p.Preview {
 		fmt.Fprintln(a.stderr, "  short trials: a PREVIEW, from which no engine is judged better than another")
 	}

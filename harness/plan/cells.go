@@ -20,6 +20,7 @@ type Cell struct {
 	Config     map[string]any // the engine's options
 	Seed       uint64         // of the workload: the same for every engine of a trial, so that they are offered the same load
 	Skip       string         // why the cell cannot be run; "" if it can
+	Confirm    bool           // of a capacity: one rate with its leases loaded, and no search
 }
 
 // Cells returns every cell in the order in which they run. Each trial is a
@@ -100,9 +101,14 @@ func (c Cell) Estimate() time.Duration {
 	p := c.Workload.Params
 	load := float64(p.Actors) * p.Prefill / loadPerS
 	s := startSeconds + floorSeconds + load
-	if c.Workload.recovery() {
+	switch {
+	case c.Workload.Kind == result.KindCurve:
+		s += c.Workload.Curve.seconds(c.Workload.Repetitions, load)
+	case c.Workload.recovery():
 		s += float64(c.Workload.Repetitions) * (killSeconds + load)
-	} else {
+	case c.Workload.Kind == result.KindCapacity && !c.Confirm:
+		s += searchProbes*(p.Seconds+probeExtra) + load
+	default:
 		s += p.WarmupSeconds + p.Seconds + load
 	}
 	return time.Duration(s * float64(time.Second))
@@ -121,7 +127,13 @@ func (c Cell) DiskBytes() uint64 {
 	p := c.Workload.Params
 	record := float64(p.ValueBytes + recordExtra)
 	writes := 0.0
-	if !c.Workload.recovery() {
+	switch {
+	case c.Workload.Kind == result.KindCurve: // the store, its copies' too, and their logs
+		writes = 4*float64(p.Actors) + 3*float64(c.Workload.Curve.LogRenewals)
+	case c.Workload.Kind == result.KindCapacity && !c.Confirm:
+		// Each rate of a search is at most a few times the one before, and most lie below its bound: half of them at the bound is more than enough.
+		writes = searchProbes / 2 * (p.Seconds + probeExtra) * float64(c.Workload.Capacity.MaxLeases) / p.RenewSeconds
+	case !c.Workload.recovery():
 		rate := p.RatePerS
 		if p.Loop == workloads.Closed {
 			rate = closedOpsPerS
@@ -141,7 +153,7 @@ func (p *Plan) Estimate() time.Duration {
 			traced[[2]string{c.Engine, c.PlanCell.Durability}] = true
 		}
 	}
-	return total + time.Duration(float64(len(traced))*traceSeconds*float64(time.Second))
+	return total + p.confirmTime() + time.Duration(float64(len(traced))*traceSeconds*float64(time.Second))
 }
 
 // DiskBytes is the most that any one cell can need; each cell's data is

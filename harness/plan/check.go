@@ -34,8 +34,8 @@ func (w *Workload) check() (key string, err error) {
 	if !namePattern.MatchString(w.Name) {
 		bad("name", "workload name %q: want lower case letters, digits and dashes", w.Name)
 	}
-	if w.Kind != result.KindRenewal && w.Kind != result.KindRecovery {
-		bad("kind", "%v", unknown("kind of workload", w.Kind, []string{result.KindRenewal, result.KindRecovery}))
+	if kinds := []string{result.KindRenewal, result.KindRecovery, result.KindCapacity, result.KindCurve}; !slices.Contains(kinds, w.Kind) {
+		bad("kind", "%v", unknown("kind of workload", w.Kind, kinds))
 	}
 	if w.Path != "" && w.Path != PathBest && w.Path != PathGeneric {
 		bad("path", "%v", unknown("path", w.Path, []string{PathBest, PathGeneric}))
@@ -59,6 +59,12 @@ func (w *Workload) check() (key string, err error) {
 		return key, err
 	}
 	if key, err := checkLoad(p); err != nil {
+		return key, err
+	}
+	if key, err := w.Capacity.check(p); err != nil {
+		return key, err
+	}
+	if key, err := w.Curve.check(); err != nil {
 		return key, err
 	}
 	return w.checkKind()

@@ -267,4 +267,7 @@ func joinDurabilities(list []engines.Durability) string {
 	return strings.Join(names, ", ")
 }
 
-func (w Workload) recovery() bool { return w.Kind == result.KindRecovery }
+// recovery reports whether the workload kills and recovers.
+func (w Workload) recovery() bool {
+	return w.Kind == result.KindRecovery || w.Kind == result.KindCurve
+}

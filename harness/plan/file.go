@@ -54,6 +54,15 @@ type fileWorkload struct {
 	WarmupSeconds *float64           `toml:"warmup_seconds"`
 	Seconds       *float64           `toml:"seconds"`
 	MemoryBytes   *int64             `toml:"memory_bytes"`
+
+	Promise       *string  `toml:"promise"`
+	MaxLeases     *int     `toml:"max_leases"`
+	Precision     *float64 `toml:"precision"`
+	Confirmations *int     `toml:"confirmations"`
+	ConfirmTrials *int     `toml:"confirm_trials"`
+
+	LogRenewals *int `toml:"log_renewals"`
+	Reads       *int `toml:"reads"`
 }
 
 // positions maps the dotted path of a key ("workload.0.rate_per_s") to its

@@ -38,11 +38,13 @@ type Engine struct {
 // Workload is one workload with its parameters and the classes in which it runs.
 type Workload struct {
 	Name        string               `json:"name"`
-	Kind        string               `json:"kind"`           // result.KindRenewal or result.KindRecovery
+	Kind        string               `json:"kind"`           // result.KindRenewal, KindRecovery, KindCapacity or KindCurve
 	Path        string               `json:"path,omitempty"` // "" for each engine's best path, or "generic"
 	Durability  []engines.Durability `json:"durability"`
-	Repetitions int                  `json:"repetitions,omitempty"` // kills per cell, recovery only
+	Repetitions int                  `json:"repetitions,omitempty"` // kills per cell; recoveries per cache of a recovery curve
 	Params      result.Params        `json:"params"`
+	Capacity    *Capacity            `json:"capacity,omitempty"` // of result.KindCapacity
+	Curve       *Curve               `json:"curve,omitempty"`    // of result.KindCurve
 }
 
 // Catalog is what a plan may name: the engines in the order of the tables, and

@@ -120,6 +120,12 @@ func (w *Workload) table() fileWorkload {
 	if w.recovery() {
 		t.Repetitions = &w.Repetitions
 	}
+	if c := w.Capacity; c != nil {
+		t.Promise, t.MaxLeases, t.Precision, t.Confirmations, t.ConfirmTrials = &c.Promise, &c.MaxLeases, &c.Precision, &c.Confirmations, &c.ConfirmTrials
+	}
+	if c := w.Curve; c != nil {
+		t.LogRenewals, t.Reads = &c.LogRenewals, &c.Reads
+	}
 	if p.Loop == workloads.Open {
 		t.RatePerS = &p.RatePerS
 	}

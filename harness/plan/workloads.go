@@ -176,6 +176,7 @@ func (t *fileWorkload) expand(p *Plan, profile Profile, c Catalog) (w Workload, 
 			w.Params.WarmupSeconds, w.Params.Seconds, w.Repetitions = s.warmup, s.seconds, s.repetitions
 		}
 	}
+	t.special(&w, profile)
 	overlay(&w.Repetitions, t.Repetitions)
 	t.params(&w.Params)
 	if w.Params.Distribution == workloads.Zipf && w.Params.ZipfS == 0 && t.ZipfS == nil {
@@ -227,6 +228,7 @@ func (p *Plan) flagWorkloads(r Request) error {
 			open++
 			overlay(&w.Params.RatePerS, r.RatePerS)
 		}
+		w.Capacity.settle(&w.Params)
 		if w.Params.MemoryBytes == 0 {
 			w.Params.MemoryBytes = engines.DefaultMemoryBytes
 		}

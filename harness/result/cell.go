@@ -190,10 +190,12 @@ type Recovery struct {
 	RenewalsSinceLoad int             `json:"renewals_since_load"`
 	Cache             string          `json:"cache"` // warm, or cold (page cache dropped)
 	Repetitions       []RecoveryTrial `json:"repetitions"`
+	Curve             *Curve          `json:"curve,omitempty"` // of KindCurve
 }
 
 // RecoveryTrial is one kill and recovery.
 type RecoveryTrial struct {
+	Cache        string `json:"cache,omitempty"` // of a curve: warm or cold
 	ExecToOpenNs int64  `json:"exec_to_open_ns"` // exec of the process until Open returned
 	OpenNs       int64  `json:"open_ns"`         // Open alone
 	FirstReadNs  int64  `json:"first_read_ns"`   // exec until the first verified read

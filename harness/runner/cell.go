@@ -85,7 +85,7 @@ func (r *run) judge(c plan.Cell, a answer, started time.Time) *result.Cell {
 }
 
 func (r *run) spec(c plan.Cell, dir string) cell.Spec {
-	return cell.Spec{
+	s := cell.Spec{
 		Plan:        c.PlanCell,
 		Kind:        c.Workload.Kind,
 		Path:        c.Workload.Path,
@@ -97,6 +97,10 @@ func (r *run) spec(c plan.Cell, dir string) cell.Spec {
 		Repetitions: c.Workload.Repetitions,
 		KeepData:    r.KeepData,
 	}
+	if k := c.Workload.Capacity; k != nil {
+		s.Capacity = &cell.CapacityJob{Promise: k.Promise, Search: !c.Confirm, Precision: k.Precision, BoundPerS: float64(k.MaxLeases) / s.Params.RenewSeconds}
+	}
+	return s
 }
 
 // cellDir makes an empty directory for one cell.

@@ -18,6 +18,8 @@ type Progress interface {
 	Begin(cells []plan.Cell, done map[string]*result.Cell)
 	CellStart(i int, c plan.Cell)
 	Cell(p cell.Progress)
+	// Extend adds cells that follow from results behind those of Begin; cells are all of them.
+	Extend(cells []plan.Cell)
 	CellDone(i int, c plan.Cell, res *result.Cell)
 	Note(format string, args ...any)
 	End()
@@ -26,6 +28,7 @@ type Progress interface {
 type silent struct{}
 
 func (silent) Begin([]plan.Cell, map[string]*result.Cell) {}
+func (silent) Extend([]plan.Cell)                         {}
 func (silent) CellStart(int, plan.Cell)                   {}
 func (silent) Cell(cell.Progress)                         {}
 func (silent) CellDone(int, plan.Cell, *result.Cell)      {}
@@ -57,6 +60,9 @@ func outcome(res *result.Cell) string {
 
 // headline is the figure that says most about a cell.
 func headline(res *result.Cell) string {
+	if c := res.Capacity; c != nil {
+		return capacityHeadline(c)
+	}
 	if res.Recovery != nil && len(res.Recovery.Repetitions) > 0 {
 		t := res.Recovery.Repetitions[len(res.Recovery.Repetitions)-1]
 		return "  first verified read after " + Duration(time.Duration(t.FirstReadNs))
@@ -71,6 +77,19 @@ func headline(res *result.Cell) string {
 		}
 	}
 	return ""
+}
+
+// capacityHeadline is the bracket of a search, or what a confirmation said.
+func capacityHeadline(c *result.Capacity) string {
+	switch {
+	case c.Role == result.CapacityConfirm && c.KeptPerS > 0:
+		return "  " + c.Promise + " kept with " + count(c.KeptPerS*c.RenewSeconds) + " leases, " + count(c.KeptPerS) + "/s"
+	case c.Role == result.CapacityConfirm:
+		return "  " + c.Promise + " missed with " + count(c.MissedPerS*c.RenewSeconds) + " leases, " + count(c.MissedPerS) + "/s"
+	case c.MissedPerS == 0:
+		return "  " + c.Promise + " kept up to the bound, " + count(c.KeptPerS) + "/s"
+	}
+	return "  " + c.Promise + " kept at " + count(c.KeptPerS) + "/s, missed at " + count(c.MissedPerS) + "/s"
 }
 
 // Lines is progress for a log: one line when a cell starts and one when it ends.
@@ -88,6 +107,9 @@ func (l *Lines) Begin(cells []plan.Cell, done map[string]*result.Cell) {
 		l.Note("%d of %d cells have a result already", len(done), len(cells))
 	}
 }
+
+// Extend notes the new number of cells.
+func (l *Lines) Extend(cells []plan.Cell) { l.total = len(cells) }
 
 // CellStart prints the cell's number and name.
 func (l *Lines) CellStart(i int, c plan.Cell) {

@@ -51,7 +51,8 @@ func readRun(dir string, c plan.Catalog) (*result.Run, *plan.Plan, error) {
 	for _, cell := range p.Cells() {
 		cells = append(cells, cell.PlanCell)
 	}
-	if !slices.Equal(cells, record.Plan) {
+	// What follows the plan's own cells came from results, and comes again.
+	if len(record.Plan) < len(cells) || !slices.Equal(cells, record.Plan[:len(cells)]) || len(record.Plan) > len(cells) && !p.Grows() {
 		return nil, nil, fmt.Errorf("%s and %s in %s name different cells: the run cannot go on", PlanFile, result.RunFile, dir)
 	}
 	return record, p, nil
@@ -62,7 +63,11 @@ func (r *run) reopen() error {
 	if err := removeTemporaries(r.Out); err != nil {
 		return err
 	}
-	for _, c := range r.cells {
+	r.record.Plan = nil
+	r.cells = nil
+	r.add(r.plan.Cells())
+	for i := 0; i < len(r.cells) || r.grow(); i++ {
+		c := r.cells[i]
 		path := result.CellPath(r.Out, c.Key)
 		res, err := result.ReadCell(path)
 		switch {
@@ -77,7 +82,7 @@ func (r *run) reopen() error {
 			r.done[c.Key] = res
 		}
 	}
-	if len(r.done) == len(r.cells) {
+	if len(r.done) == len(r.cells) && len(r.plan.Next(r.done)) == 0 {
 		return nil
 	}
 	r.record.Finished = nil
@@ -97,6 +102,20 @@ func (r *run) reopen() error {
 		}
 	}
 	return nil
+}
+
+// grow adds the cells that follow from the results, if any of them has one
+// itself: the others are found again as the run goes on.
+func (r *run) grow() bool {
+	next := r.plan.Next(r.done)
+	if !slices.ContainsFunc(next, func(c plan.Cell) bool {
+		_, err := os.Stat(result.CellPath(r.Out, c.Key))
+		return err == nil
+	}) {
+		return false
+	}
+	r.add(next)
+	return true
 }
 
 func orNone(s string) string {

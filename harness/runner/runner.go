@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"orbitbench/engines"
@@ -247,7 +248,7 @@ func (r *run) execute(ctx context.Context) (*Summary, error) {
 		}
 	}
 	var lastRun *plan.Cell
-	for i := range r.cells {
+	for i := 0; i < len(r.cells) || r.extend(); i++ {
 		c := &r.cells[i]
 		if r.done[c.Key] != nil {
 			continue
@@ -270,6 +271,26 @@ func (r *run) execute(ctx context.Context) (*Summary, error) {
 		r.floors(ctx, "", lastRun)
 	}
 	return r.finish(ctx)
+}
+
+// extend adds the cells that follow from the results; false if there are none.
+func (r *run) extend() bool {
+	next := r.plan.Next(r.done)
+	r.add(next)
+	if len(next) > 0 {
+		r.progress.Extend(r.cells)
+	}
+	return len(next) > 0
+}
+
+// add adds cells that the run does not have yet.
+func (r *run) add(next []plan.Cell) {
+	for _, c := range next {
+		if !slices.Contains(r.record.Plan, c.PlanCell) {
+			r.cells = append(r.cells, c)
+			r.record.Plan = append(r.record.Plan, c.PlanCell)
+		}
+	}
 }
 
 // one brings one cell to its result, which it writes; nil if ctx ended first.

@@ -73,6 +73,16 @@ func (t *Terminal) redraw() {
 	}
 }
 
+// Extend adds cells behind those that there were.
+func (t *Terminal) Extend(cells []plan.Cell) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range cells[len(t.cells):] {
+		t.total += c.Estimate()
+	}
+	t.cells = cells
+}
+
 // CellStart notes which cell runs.
 func (t *Terminal) CellStart(i int, c plan.Cell) {
 	t.mu.Lock()
