@@ -116,6 +116,9 @@ func (r *Report) items() []item {
 			it.kind = it.cell.Kind
 		} else if it.kind = kinds[it.plan.Workload]; it.kind == "" {
 			it.kind = result.KindRenewal
+			if name := strings.TrimSuffix(it.plan.Workload, confirmSuffix); name == result.KindCapacity {
+				it.kind = result.KindCapacity
+			}
 			if strings.HasSuffix(it.plan.Workload, "-"+result.KindRecovery) || it.plan.Workload == result.KindRecovery {
 				it.kind = result.KindRecovery
 			}
@@ -194,7 +197,7 @@ func (r *Report) count(items []item) {
 		default:
 			r.tally.skipped++
 		}
-		if it.kind != result.KindRenewal && it.kind != result.KindRecovery {
+		if !slices.Contains([]string{result.KindRenewal, result.KindRecovery, result.KindCapacity, result.KindCurve}, it.kind) {
 			r.warnings = append(r.warnings, fmt.Sprintf("cell %s is of kind %q, which this report does not show", it.plan.Key, it.kind))
 		}
 	}

@@ -25,6 +25,8 @@ type Report struct {
 	blocks   []*block
 	warnings []string
 	tally    tally
+
+	capacityBlocks []*capacityBlock // of cells of kind capacity, strongest class first
 }
 
 // tally counts the cells of the run by how they ended.
@@ -63,6 +65,9 @@ func Load(dir string) (*Report, error) {
 	if err := r.group(); err != nil {
 		return nil, err
 	}
+	var warnings []string
+	r.capacityBlocks, warnings = r.capacities(r.items())
+	r.warnings = append(r.warnings, warnings...)
 	r.warn()
 	return r, nil
 }
@@ -117,6 +122,8 @@ func checkCell(c *result.Cell, engines map[string]bool) error {
 		return nil
 	case c.Kind == result.KindRenewal && c.Measure == nil:
 		return errors.New("status ok without the figures of its measured phase")
+	case c.Kind == result.KindCapacity && (c.Capacity == nil || len(c.Capacity.Probes) == 0):
+		return errors.New("status ok without a probe of its capacity")
 	case c.Kind == result.KindRecovery && (c.Recovery == nil || len(c.Recovery.Repetitions) == 0):
 		return errors.New("status ok without a recovery")
 	}

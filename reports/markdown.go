@@ -41,6 +41,9 @@ func (r *Report) markdown(details bool) []byte {
 	for _, bl := range r.blocks {
 		r.markdownBlock(b, bl)
 	}
+	for _, bl := range r.capacityBlocks {
+		r.markdownCapacity(b, bl)
+	}
 	b.WriteString("\n")
 	for _, note := range r.legend() {
 		fmt.Fprintf(b, "%s\n", escape(note))

@@ -48,6 +48,9 @@ func (r *Report) Text(w io.Writer, o TextOptions) error {
 	for _, b := range r.blocks {
 		dropped = append(dropped, r.textBlock(t, b)...)
 	}
+	for _, b := range r.capacityBlocks {
+		dropped = append(dropped, r.textCapacity(t, b)...)
+	}
 	t.line(plain, "")
 	for _, note := range r.legend() {
 		t.paragraph("", note, dim)
@@ -351,12 +354,19 @@ func align(s string, width int, left bool) string {
 
 // legend explains what the tables abbreviate.
 func (r *Report) legend() []string {
-	return []string{
+	var notes []string
+	if len(r.capacityBlocks) > 0 {
+		notes = append(notes, capacityLegend)
+	}
+	if len(r.blocks) == 0 && len(notes) > 0 {
+		return notes
+	}
+	return append([]string{
 		"Write is renew, read is get, outcome ok; percentiles of the trials' merged histograms; n is samples; " +
 			fewMark + " marks fewer than 10 samples above the percentile; /floor is write p50 over the floor's.",
 		"Recovery is kill -9, then exec to the first verified read. Memory is resident minus harness and minus mapped pages of the store's files, which stand apart, and the same per million leases. " +
 			"Complexity is shown by proxies: lines of code, modules drawn in.",
-	}
+	}, notes...)
 }
 
 const maxTextWarnings = 8

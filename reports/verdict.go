@@ -24,6 +24,9 @@ func (r *Report) Verdict() string {
 		}
 		parts = append(parts, r.blockName(b)+": "+b.verdict())
 	}
+	for _, b := range r.capacityBlocks {
+		parts = append(parts, r.capacityVerdict(b))
+	}
 	if len(parts) == 0 {
 		parts = append(parts, "no renewal cell was planned, nothing is ranked")
 	}
@@ -46,6 +49,13 @@ func (r *Report) DataLoss() []string {
 		for _, row := range b.rows {
 			for _, l := range row.losses {
 				found = append(found, fmt.Sprintf("%s under %s %s", row.name(), b.durability, l))
+			}
+		}
+	}
+	for _, b := range r.capacityBlocks {
+		for _, row := range b.rows {
+			for _, l := range row.losses {
+				found = append(found, fmt.Sprintf("%s under %s %s", row.engine.Name, b.durability, l))
 			}
 		}
 	}

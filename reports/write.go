@@ -20,6 +20,7 @@ const (
 	markdownFile = "report.md"
 	textFile     = "table.txt"
 	csvFile      = "table.csv"
+	capacityFile = "capacity.csv"
 )
 
 // Write renders the run in dir into dir/report and returns the paths of what it
@@ -48,6 +49,9 @@ func (r *Report) Write() (index []string, err error) {
 		{markdownFile, r.Markdown},
 		{textFile, func(w io.Writer) error { return r.Text(w, TextOptions{}) }},
 		{csvFile, r.CSV},
+	}
+	if len(r.capacityBlocks) > 0 {
+		all = append(all, rendering{capacityFile, r.capacityCSV})
 	}
 	for _, p := range r.pictures() {
 		figure := p.draw()
@@ -98,6 +102,16 @@ type picture struct {
 // same for each further load of the run with its name behind.
 func (r *Report) pictures() []picture {
 	var out []picture
+	for i, b := range r.capacityBlocks {
+		suffix := ""
+		if i > 0 {
+			suffix = "-" + strings.Map(fileRune, b.workload+"-"+b.durability)
+		}
+		out = append(out, picture{"knee" + suffix, "Latency against throughput under " + b.durability, func() *chart.Figure { return r.kneeChart(b) }})
+	}
+	if len(r.blocks) == 0 && len(out) > 0 {
+		return out
+	}
 	for i, group := range r.groups() {
 		suffix := ""
 		if i > 0 {
