@@ -239,6 +239,9 @@ func (r *Report) capacityVerdict(b *capacityBlock) string {
 	}
 	rows := b.ranked()
 	under := fmt.Sprintf(" at %s, leases renewed every %s", b.promiseName(), seconds(b.promise.RenewSeconds))
+	if len(rows) == 0 && b.lagged() {
+		return head + "not a valid measurement: the load generator's own lag broke " + b.promiseName() + " in every trial, so this machine was too busy to tell"
+	}
 	if len(rows) == 0 {
 		return head + "no engine was confirmed to keep " + b.promiseName() + " at any rate"
 	}
@@ -260,6 +263,19 @@ func (r *Report) capacityVerdict(b *capacityBlock) string {
 		text += fmt.Sprintf("; runner-up %s holds %s", next.engine.Name, b.bracket(next))
 	}
 	return head + text
+}
+
+// lagged reports whether the load generator's lag refuted every engine that ran.
+func (b *capacityBlock) lagged() bool {
+	ran := false
+	for _, r := range b.rows {
+		if r.status == statusOK && r.refutedPerS > 0 {
+			if ran = true; !r.generatorBound {
+				return false
+			}
+		}
+	}
+	return ran
 }
 
 // bracket is a capacity in words: "120 k leases (refuted at 132 k)".

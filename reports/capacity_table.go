@@ -16,7 +16,7 @@ import (
 func (b *capacityBlock) table() *table {
 	t := &table{columns: []column{
 		{head: "engine", left: true}, {group: "capacity", head: "leases", keep: 100}, {group: "capacity", head: "refuted at", keep: 99}, {group: "capacity", head: "per s", keep: 90},
-		{group: "at that rate", head: percentileName(1 / (1 - b.quantile())), keep: 98}, {group: "at that rate", head: "stall", keep: 97}, {group: "at that rate", head: "slack", keep: 60},
+		{group: "at that rate", head: b.percentile(), keep: 98}, {group: "at that rate", head: "stall", keep: 97}, {group: "at that rate", head: "slack", keep: 60},
 		{group: "leases lost in time", head: "late", keep: 96}, {group: "leases lost in time", head: "ran out", keep: 95},
 		{group: "trials", head: "kept", keep: 94}, {group: "searches", head: "per s", keep: 50}, {group: "searches", head: "95% CI", keep: 40},
 	}}
@@ -36,11 +36,13 @@ func (b *capacityBlock) table() *table {
 	return t
 }
 
-func (b *capacityBlock) quantile() float64 {
+// percentile is the name of the promised one: "p99.9".
+func (b *capacityBlock) percentile() string {
 	if b.promise == nil {
-		return 0.999
+		return "promised"
 	}
-	return b.promise.Quantile
+	name, _, _ := strings.Cut(b.promise.Promise, "<=")
+	return name
 }
 
 // figures are a row's cells behind its name. What is said "at that rate" is of

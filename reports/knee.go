@@ -32,10 +32,7 @@ const (
 // as a line across, and rates that missed it crossed out.
 func (r *Report) kneeChart(b *capacityBlock) *chart.Figure {
 	title := r.kneeHeadline(b)
-	name := "the promised percentile"
-	if b.promise != nil {
-		name, _, _ = strings.Cut(b.promise.Promise, "<=")
-	}
+	name := b.percentile()
 	return &chart.Figure{
 		Width: 640, Height: 400, Title: title,
 		Description: "Latency of renewals at " + name + " against achieved renewals per second, both on log scales, a line for each engine. The figures are in capacity.csv.",
@@ -129,7 +126,7 @@ func (r *Report) drawKnee(c *chart.Canvas, room chart.Rect, b *capacityBlock) {
 	loY, hiY = chart.WholeDecades(loY, hiY)
 	x := chart.Log{Lo: math.Max(loX, 1) * .85, Hi: hiX * 1.15, From: a.X0, To: a.X1}
 	y := chart.Log{Lo: loY, Hi: hiY, From: a.Y0, To: a.Y1}
-	drawLogFrame(c, a, x, y, plotTick, number)
+	drawLogFrame(c, a, x, y, plotTick, round)
 	c.Text(chart.AxisLabel, chart.Point{X: (a.X0 + a.X1) / 2, Y: a.Y0 - 27}, chart.Center, "achieved renewals/s (log)")
 	limit := y.At(float64(b.promise.LimitNs))
 	c.Line(chart.Stroke{Width: .9, Ink: chart.FloorInk, Dashes: []float64{4, 2.5}}, chart.Point{X: a.X0, Y: limit}, chart.Point{X: a.X1, Y: limit})
@@ -222,7 +219,7 @@ func drawLogFrame(c *chart.Canvas, a chart.Rect, x, y chart.Log, yName, xName fu
 				continue
 			}
 			if m == 1 || x.Hi/x.Lo < 200 && (m == 2 || m == 5) {
-				tags = append(tags, chart.Tag{At: x.At(v), Text: strings.ReplaceAll(xName(v), ".00", "")})
+				tags = append(tags, chart.Tag{At: x.At(v), Text: xName(v)})
 			} else {
 				minors = append(minors, x.At(v))
 			}
