@@ -266,6 +266,13 @@ func (r *Report) markdownEnvironment(b *bytes.Buffer) {
 		slices.Sort(set)
 		rows = append(rows, fact{"variables", strings.Join(set, " ")})
 	}
+	for _, f := range r.Run.Doctor {
+		text := f.Status + ": " + f.Found
+		if f.Remedy != "" {
+			text += "; " + f.Remedy
+		}
+		rows = append(rows, fact{"doctor " + escape(f.Check), text})
+	}
 	b.WriteString("\n<details><summary>Environment</summary>\n\n| | |\n| --- | --- |\n")
 	for _, f := range rows {
 		fmt.Fprintf(b, "| %s | %s |\n", f.name, escape(f.text))

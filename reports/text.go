@@ -162,7 +162,11 @@ func (r *Report) facts() []fact {
 		harness = fmt.Sprintf("%s and %.3g allocations per operation on a no-op engine; %s give %s of one",
 			duration(o.PerOpNs), o.AllocPerOp, plural(o.Threads, "thread"), factor(o.Speedup))
 	}
-	return append(facts, fact{"harness", harness})
+	facts = append(facts, fact{"harness", harness})
+	if wrong := r.wrong(); wrong != "" {
+		facts = append(facts, fact{"doctor", wrong})
+	}
+	return facts
 }
 
 func (f *floor) describe(kind string) string {

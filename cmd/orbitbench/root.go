@@ -134,6 +134,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.benchCommand(),
 		a.soakCommand(),
 		a.durabilityCommand(),
+		a.doctorCommand(),
 		a.versionCommand(),
 		a.cellCommand(),
 		a.benchChildCommand(),

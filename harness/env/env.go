@@ -31,7 +31,7 @@ func Capture(dataDir string) result.Environment {
 		e.Kernel = unix.ByteSliceToString(u.Release[:])
 	}
 	e.CPUs = runtime.NumCPU()
-	e.FreeDiskBytes, _ = FreeBytes(existing(dataDir)) // unknown stays 0
+	e.FreeDiskBytes, _ = FreeBytes(Existing(dataDir)) // unknown stays 0
 	return e
 }
 
@@ -43,6 +43,12 @@ func FreeBytes(path string) (uint64, error) {
 		return 0, &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
 	return st.Bavail * uint64(st.Bsize), nil
+}
+
+// CaptureBelow is what Capture reads from files, where procfs, sysfs and etc lie
+// below root; for tests with a machine that is laid out in files.
+func CaptureBelow(root, dataDir string) result.Environment {
+	return capture(root, dataDir, func(string) (string, bool) { return "", false })
 }
 
 // capture reads everything that lies in files, below root.
@@ -61,7 +67,7 @@ func capture(root, dataDir string, lookup func(string) (string, bool)) result.En
 	}
 	mounts := s.mounts()
 	e.CgroupCPU, e.CgroupMemory = s.cgroupLimits(mounts)
-	if m, ok := mountOf(mounts, existing(dataDir)); ok {
+	if m, ok := mountOf(mounts, Existing(dataDir)); ok {
 		e.FileSystem, e.MountOptions, e.MountSource = m.fsType, m.allOptions(), m.source
 		s.device(m, &e)
 	}
@@ -76,8 +82,8 @@ func capture(root, dataDir string, lookup func(string) (string, bool)) result.En
 	return e
 }
 
-// existing returns the nearest parent of path that exists, without symbolic links.
-func existing(path string) string {
+// Existing returns the nearest parent of path that exists, without symbolic links.
+func Existing(path string) string {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return path

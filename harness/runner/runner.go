@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/harness/doctor"
 	"orbitbench/harness/durability"
 	"orbitbench/harness/env"
 	"orbitbench/harness/plan"
@@ -115,6 +116,9 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (*Summary, error) {
 	if err := checkApart(o.Out, o.DataDir); err != nil {
 		return nil, err
 	}
+	if err := doctor.Refuse(env.Capture(o.DataDir), Durable(p), os.TempDir()); err != nil {
+		return nil, &UsageError{err}
+	}
 	r := &run{Options: o, plan: p, cells: p.Cells(), done: map[string]*result.Cell{}}
 	return r.locked(ctx, r.create)
 }
@@ -218,13 +222,30 @@ func (r *run) create(ctx context.Context) error {
 	if r.record.Engines, err = r.describe(ctx); err != nil {
 		return err
 	}
-	switch fs := r.record.Environment.FileSystem; fs {
-	case "tmpfs", "ramfs":
-		r.warn("the data directory is on %s, which no device stands behind: sync figures are not those of a disk", fs)
-	case "overlay":
-		r.warn("the data directory is on overlay: give --data-dir a volume to measure the disk itself")
-	}
+	r.examine(ctx)
 	return result.WriteRun(r.Out, r.record)
+}
+
+// examine looks at the machine and says what is wrong with it. The cells run all
+// the same: what stops one says so in its own words.
+func (r *run) examine(ctx context.Context) {
+	f := doctor.Look(ctx, doctor.Options{
+		DataDir: r.DataDir, Durable: Durable(r.plan), NeedBytes: r.plan.DiskBytes(r.KeepData), ReserveBytes: ReserveBytes,
+		FloorTime: min(r.FloorTime, doctor.DefaultFloorTime),
+	})
+	r.record.Doctor = doctor.Examine(f)
+	for _, finding := range r.record.Doctor {
+		if finding.Status == result.FindingWarn || finding.Status == result.FindingFail {
+			r.progress.Note("%s", doctor.Line(finding))
+		}
+	}
+}
+
+// Durable reports whether any cell of a plan promises to survive a power cut.
+func Durable(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Cells(), func(c plan.Cell) bool {
+		return c.Skip == "" && (c.Durability.Class == engines.Sync || c.Durability.Class == engines.Interval)
+	})
 }
 
 func (r *run) warn(format string, args ...any) {
