@@ -26,5 +26,7 @@
 //     goroutines of Pebble end, and the file system wrapper refuses every
 //     further change, so that the store can be opened again from disk. A call
 //     that was waiting inside Pebble for a flush at that moment may never
-//     return; Close waits two seconds for such calls and then reports them.
+//     return; Close waits two seconds for such calls and then reports them. Their
+//     goroutines, and those of Pebble that wait for the same thing, stay until
+//     the process ends: they can change nothing, and hold the store's memory.
 package pebble
