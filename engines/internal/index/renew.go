@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/arena"
 	"orbitbench/engines/internal/wal"
 	"orbitbench/engines/lease"
 )
@@ -53,18 +54,18 @@ func (ix *Index) RenewLease(ctx context.Context, key []byte, held engines.Versio
 
 func (ix *Index) tryRenew(s *stripe, h uint64, key []byte, held engines.Version, r lease.Renewal) (engines.Version, obstacle, error) {
 	s.mu.Lock()
-	rec, o, err := ix.renewable(s, h, key, held, r)
+	ref, o, err := ix.renewable(s, h, key, held, r)
 	if err != nil || !o.none() {
 		s.mu.Unlock()
 		return 0, o, err
 	}
+	rec := ix.rec(ref)
 	v := ix.nextVersion(s, held)
 	if v > engines.Version(ix.meta.Ceiling()) {
 		s.mu.Unlock()
 		return 0, obstacle{version: v}, nil
 	}
-	id := rec.id()
-	d := Delta{ID: id, Renewals: nextRenewals(rec.value()), Version: v, Renewal: r}
+	d := Delta{ID: rec.id(), Renewals: nextRenewals(rec.value()), Version: v, Renewal: r}
 	if ix.lazy != nil && !ix.lazy.direct.Load() {
 		if err := ix.note(s, rec, d); err != nil {
 			s.mu.Unlock()
@@ -86,7 +87,7 @@ func (ix *Index) tryRenew(s *stripe, h uint64, key []byte, held engines.Version,
 		s.mu.Unlock()
 		return v, obstacle{}, ix.log.Wait(lsn)
 	}
-	slot := s.hold(rec, pending{lsn: lsn, kind: engines.OpRenew, ref: s.handles[localOf(id)], version: v, renewal: r})
+	slot := s.hold(rec, pending{lsn: lsn, kind: engines.OpRenew, ref: ref, version: v, renewal: r})
 	ix.inflight.Add(1)
 	s.mu.Unlock()
 	defer ix.inflight.Done()
@@ -101,24 +102,24 @@ func (ix *Index) tryRenew(s *stripe, h uint64, key []byte, held engines.Version,
 }
 
 // renewable returns the record that may be renewed, or why not.
-func (ix *Index) renewable(s *stripe, h uint64, key []byte, held engines.Version, r lease.Renewal) (record, obstacle, error) {
+func (ix *Index) renewable(s *stripe, h uint64, key []byte, held engines.Version, r lease.Renewal) (arena.Ref, obstacle, error) {
 	if err := ix.enter(s); err != nil {
-		return nil, obstacle{}, err
+		return 0, obstacle{}, err
 	}
 	ref, rec, wait := ix.lookup(s, h, engines.Leases, key)
 	switch {
 	case wait != 0:
-		return nil, obstacle{lsn: wait}, nil
+		return 0, obstacle{lsn: wait}, nil
 	case ref == 0 || rec.version() == 0:
-		return nil, obstacle{}, engines.ErrNotFound
+		return 0, obstacle{}, engines.ErrNotFound
 	case rec.version() != held:
 		s.conflicts++
-		return nil, obstacle{}, &engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: rec.version()}
+		return 0, obstacle{}, &engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: rec.version()}
 	}
 	if err := r.Check(rec.value()); err != nil {
-		return nil, obstacle{}, fmt.Errorf("renewing a lease: %w", err)
+		return 0, obstacle{}, fmt.Errorf("renewing a lease: %w", err)
 	}
-	return rec, obstacle{}, nil
+	return ref, obstacle{}, nil
 }
 
 // nextRenewals returns the renewal_count that a renewal gives a lease.
