@@ -2,7 +2,6 @@ package workloads
 
 import (
 	"fmt"
-	"math"
 
 	"orbitbench/engines/lease"
 )
@@ -11,7 +10,8 @@ import (
 // one converts to the other.
 type Params struct {
 	Preset        string
-	Actors        int // actors of the population, holding a lease or not
+	Store         string // one of Stores; "" is the leases
+	Actors        int    // actors of the population, holding a lease or not; nodes, queries or series of a store
 	ActorTypes    int
 	Nodes         int
 	LeaseSeconds  float64
@@ -86,6 +86,9 @@ const mixTolerance = 1e-6
 
 // Validate checks what a Space and a generator need of p, and says what would be right.
 func (p *Params) Validate() error {
+	if p.Store != "" {
+		return p.validateStore()
+	}
 	switch {
 	case p.Actors < 1 || p.Actors > MaxActors:
 		return fmt.Errorf("actors is %d, want 1 to %d", p.Actors, MaxActors)
@@ -103,6 +106,14 @@ func (p *Params) Validate() error {
 	if least := lease.HeadBytes + len(nodeName(p.Nodes-1)); p.ValueBytes < least {
 		return fmt.Errorf("value_bytes is %d, a lease of this workload takes at least %d", p.ValueBytes, least)
 	}
+	if err := p.validateDistribution(); err != nil {
+		return err
+	}
+	_, err := sharesOf(p.Mix, opNames[:])
+	return err
+}
+
+func (p *Params) validateDistribution() error {
 	switch p.Distribution {
 	case Uniform, Rounds:
 	case Zipf:
@@ -112,36 +123,10 @@ func (p *Params) Validate() error {
 	default:
 		return fmt.Errorf("distribution is %q, want %s, %s or %s", p.Distribution, Uniform, Zipf, Rounds)
 	}
-	_, err := p.shares()
-	return err
+	return nil
 }
 
 const (
 	maxLeaseSeconds = 1 << 30
 	maxZipfS        = 10
 )
-
-// shares returns the mix by operation.
-func (p *Params) shares() (shares [NumOps]float64, err error) {
-	sum := 0.0
-	for name, share := range p.Mix {
-		op := -1
-		for i, n := range opNames {
-			if n == name {
-				op = i
-			}
-		}
-		if op < 0 {
-			return shares, fmt.Errorf("mix names operation %q, want renew, acquire, get, list or release", name)
-		}
-		if !(share >= 0) {
-			return shares, fmt.Errorf("mix gives %s a share of %v, want 0 to 1", name, share)
-		}
-		shares[op] = share
-		sum += share
-	}
-	if !(math.Abs(sum-1) <= mixTolerance) {
-		return shares, fmt.Errorf("the shares of the mix sum to %.6g, want 1", sum)
-	}
-	return shares, nil
-}

@@ -42,6 +42,7 @@ func upstream(actors int, leaseSeconds, renew, list, ratePerS float64) Params {
 func Presets() []Preset {
 	list := append(orbitPresets(), upstreamPresets()...)
 	list = append(list, fieldPresets()...)
+	list = append(list, storePresets()...)
 	for i := range list {
 		list[i].Params.Preset = list[i].Name
 	}
@@ -126,6 +127,43 @@ func fieldPresets() []Preset {
 		Name: "lsm-100k", Source: "the LSM design's success criterion: more than 100,000 lease updates per second",
 		About:  "The claimed write rate of the LSM design, offered in an open loop to 1 M leases. An engine that cannot keep up shows it as latency and as a missed rate.",
 		Params: base(1_000_000, 100, 300, 0, 100_000, 256),
+	}}
+}
+
+// storePresets are loads of the stores beside the leases, one named like each
+// store.
+func storePresets() []Preset {
+	nodes := base(1000, 1000, 30, 10, 100, 405)
+	nodes.Store = StoreNodes
+	nodes.Mix = map[string]float64{"renew": 0.85, "get": 0.10, "list": 0.01, "update": 0.02, "store": 0.01, "remove": 0.01}
+	k8s := nodes
+	k8s.Actors, k8s.Nodes, k8s.LeaseSeconds, k8s.RenewSeconds, k8s.RatePerS = 5000, 5000, 40, 10, 500
+	queries := base(20_000, 1, 5, 0, 2000, 1024)
+	queries.Store, queries.Prefill = StoreQueryCache, 0.5
+	queries.Distribution, queries.ZipfS = Zipf, DefaultZipfS
+	queries.Mix = map[string]float64{"get": 0.95, "put": 0.05}
+	series := base(1000, 1, 1, 0, 2000, 128)
+	series.Store = StoreTimeSeries
+	series.Mix = map[string]float64{"append": 0.95, "range": 0.05}
+	return []Preset{{
+		Name: "nodes", Source: "orbit-rs: node leases of 30 s renewed every 10 s, 405 bytes as JSON",
+		About: "The store of cluster members: 1,000 nodes renew the lease that keeps them in the cluster, are read and listed, drain, join and leave; 100 operations/s. " +
+			"A list reads every node and keeps those that are active.",
+		Params: nodes,
+	}, {
+		Name: "nodes-k8s", Source: "Kubernetes: 5,000 nodes as its documented limit, node leases of 40 s renewed every 10 s",
+		About:  "The same with as many members as the largest supported Kubernetes cluster has, 500 operations/s.",
+		Params: k8s,
+	}, {
+		Name: "querycache", Source: "the design note's query cache: query hash, result, time to live; popularity by Zipf's law, exponent 0.99, as YCSB has it",
+		About: "The store of query results: 20,000 queries of Zipf popularity with results of 1 KiB that live for 5 s, half of them cached at the start. " +
+			"A look-up that finds none, or one that has run out, is followed by storing the result anew. An engine that evicts by itself says so; what is gone for that reason is counted as evicted.",
+		Params: queries,
+	}, {
+		Name: "timeseries", Source: "the design note's time series: metric, timestamp in ns, value, labels",
+		About: "The append-only store: 1,000 series are appended to in the order of time, and the last 100 points of one are read; 2,000 operations/s. " +
+			"Each series has 200 points at the start.",
+		Params: series,
 	}}
 }
 

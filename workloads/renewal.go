@@ -77,22 +77,7 @@ func NewRenewals(s *Space, seed uint64) []*Renewal {
 
 // cuts turns the shares into the upper bounds of 32-bit draws.
 func (p *Params) cuts() (cuts [NumOps]uint64) {
-	shares, err := p.shares()
-	if err != nil {
-		panic("workloads: " + err.Error()) // NewSpace has validated p
-	}
-	sum := 0.0
-	last := 0
-	for op, share := range shares {
-		sum += share
-		cuts[op] = uint64(min(sum*(1<<32), 1<<32))
-		if share > 0 {
-			last = op
-		}
-	}
-	for op := last; op < NumOps; op++ {
-		cuts[op] = 1 << 32 // whatever the shares were rounded to
-	}
+	copy(cuts[:], cutsOf(p.Mix, opNames[:]))
 	return cuts
 }
 

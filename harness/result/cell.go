@@ -44,12 +44,23 @@ type Cell struct {
 const (
 	KindRenewal  = "renewal"  // latency under load
 	KindRecovery = "recovery" // kill -9, then exec to first verified read
+
+	// Latency under load of the stores beside the leases.
+	KindNodes      = "nodes"
+	KindQueryCache = "querycache"
+	KindTimeSeries = "timeseries"
 )
+
+// IsStore reports whether cells of the kind measure a store beside the leases.
+func IsStore(kind string) bool {
+	return kind == KindNodes || kind == KindQueryCache || kind == KindTimeSeries
+}
 
 // Params is the workload in full.
 type Params struct {
 	Preset        string             `json:"preset,omitempty"`
-	Actors        int                `json:"actors"`
+	Store         string             `json:"store,omitempty"` // of the engine: nodes, querycache or timeseries; "" is the leases
+	Actors        int                `json:"actors"`          // or nodes, queries, series
 	ActorTypes    int                `json:"actor_types"`
 	Nodes         int                `json:"nodes"`
 	LeaseSeconds  float64            `json:"lease_seconds"`
@@ -105,8 +116,8 @@ type Measure struct {
 
 // OpResult is the latency of one operation with one outcome.
 type OpResult struct {
-	Op      string `json:"op"`      // renew, acquire, get, list, release
-	Outcome string `json:"outcome"` // ok, conflict, expired, not_found, error
+	Op      string `json:"op"`      // renew, acquire, get, list, release; of a store, its own
+	Outcome string `json:"outcome"` // ok, conflict, expired, not_found, evicted, error
 	// Latency runs from the intended start in an open loop, and from the call in a closed one.
 	Latency Latency `json:"latency"`
 	// Service runs from the call to its return (open loop only; in a closed loop it is Latency).
@@ -178,10 +189,11 @@ type Span struct {
 // Check is the judgement after close and reopen.
 type Check struct {
 	ReopenSeconds float64 `json:"reopen_seconds"`
-	Records       int     `json:"records"` // leases compared with what was acknowledged
-	Lost          int     `json:"lost"`    // acknowledged and missing or older
-	Phantom       int     `json:"phantom"` // never issued
-	Verdict       string  `json:"verdict"` // "ok" or what was found
+	Records       int     `json:"records"`           // leases compared with what was acknowledged
+	Lost          int     `json:"lost"`              // acknowledged and missing or older
+	Phantom       int     `json:"phantom"`           // never issued
+	Evicted       int     `json:"evicted,omitempty"` // acknowledged and gone from a store whose engine may evict
+	Verdict       string  `json:"verdict"`           // "ok" or what was found
 }
 
 // Recovery is kill -9 of a loaded child, then exec to first verified read.
