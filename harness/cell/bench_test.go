@@ -25,7 +25,7 @@ func BenchmarkHarness(b *testing.B) {
 			b.Run(fmt.Sprintf("mode=%s/threads=%d", mode.name, threads), func(b *testing.B) {
 				r := benchRig(b, threads)
 				b.ReportAllocs()
-				p := &phase{loop: workloads.Closed, length: time.Hour, most: uint64(b.N), workers: r.workers, sampled: mode.sampled}
+				p := &phase{loop: workloads.Closed, length: time.Hour, most: uint64(b.N), ops: workloads.OpNames(), clock: r.clock, workers: loopers(r.workers), sampled: mode.sampled}
 				set := record.NewSet(workloads.OpNames(), threads)
 				defer set.Release()
 				done := make(chan uint64)
@@ -34,7 +34,7 @@ func BenchmarkHarness(b *testing.B) {
 				for i, w := range r.workers {
 					go func() {
 						start := w.clock.Now()
-						done <- p.closed(w, set.Recorder(i), i, start)
+						done <- w.closed(p, set.Recorder(i), start)
 					}()
 				}
 				for range r.workers {

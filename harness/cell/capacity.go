@@ -79,7 +79,7 @@ func runCapacity(ctx context.Context, s *Spec, driver engines.Driver, l limits, 
 		RenewSeconds: s.Params.RenewSeconds, LeaseSeconds: s.Params.LeaseSeconds, Probes: []result.CapacityProbe{},
 	}
 	r := &capacityCell{
-		renewal: &renewal{spec: &inner, driver: driver, limits: l, progress: progress, cell: c},
+		renewal: &renewal{base: base{spec: &inner, driver: driver, limits: l, progress: progress, cell: c}},
 		job:     s.Capacity, promise: promise, leaseSeconds: s.Params.LeaseSeconds, out: c.Capacity,
 	}
 	r.slack = int64((s.Params.LeaseSeconds - s.Params.RenewSeconds) * 1e9)

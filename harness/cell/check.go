@@ -1,6 +1,7 @@
 package cell
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -23,8 +24,9 @@ type bounds struct {
 // checked is what a scan of the leases gave.
 type checked struct {
 	result.Check
+	what    string // the records are; "" for leases
 	missing int
-	first   string // the first fault, with its lease
+	first   string // the first fault, with its record
 }
 
 // checkStore compares every lease of e with what was acknowledged. A lease that
@@ -82,6 +84,34 @@ func (c *checked) compare(space *workloads.Space, actor int, value []byte, v uin
 	}
 }
 
+// version compares the version of a record in a store other than the leases,
+// which after a clean close is the one that was acknowledged. It reports whether
+// it is.
+func (c *checked) version(name string, got, acknowledged uint64) bool {
+	switch {
+	case acknowledged == 0:
+		c.fault(&c.Phantom, "%s is there at version %d, and was removed or never acknowledged", name, got)
+		return false
+	case got > acknowledged:
+		c.Records++
+		c.fault(&c.Phantom, "%s is at version %d, acknowledged was %d", name, got, acknowledged)
+		return false
+	case got < acknowledged:
+		c.Records++
+		c.fault(&c.Lost, "%s is at version %d, acknowledged was %d", name, got, acknowledged)
+		return false
+	}
+	c.Records++
+	return true
+}
+
+// gone notes a record that was acknowledged and is missing.
+func (c *checked) gone(format string, args ...any) {
+	c.Records++
+	c.missing++
+	c.fault(&c.Lost, format+", is missing", args...)
+}
+
 func (c *checked) fault(count *int, format string, args ...any) {
 	*count++
 	if c.first == "" {
@@ -99,7 +129,7 @@ func (c *checked) conclude(class engines.Class) *result.Check {
 	}
 	check.Verdict = verdictOK
 	if check.Lost > 0 || check.Phantom > 0 {
-		check.Verdict = fmt.Sprintf("%d lost and %d phantom of %d leases: %s", check.Lost, check.Phantom, check.Records, c.first)
+		check.Verdict = fmt.Sprintf("%d lost and %d phantom of %d %s: %s", check.Lost, check.Phantom, check.Records, cmp.Or(c.what, "leases"), c.first)
 	}
 	return &check
 }

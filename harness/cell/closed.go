@@ -27,8 +27,8 @@ type batch struct {
 	ended    [batchSize]int64
 }
 
-// closed is one worker's closed loop.
-func (p *phase) closed(w *worker, rec *record.Recorder, _ int, start int64) (n uint64) {
+// closed is looper's closed.
+func (w *worker) closed(p *phase, rec *record.Recorder, start int64) (n uint64) {
 	end, most := start+int64(p.length), p.most-1 // 0 wraps round to no bound
 	b := w.batch
 	for now := w.clock.Now(); now < end && n <= most && !p.stop.Load(); {

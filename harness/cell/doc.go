@@ -15,6 +15,12 @@
 // retried. The first error that is no outcome of the protocol ends the cell,
 // which is then failed with that error as its reason.
 //
+// A cell of another store (result.KindNodes and the others, store.go) goes the
+// same way with the operations of that store. What its worker draws and lays
+// out before an operation is in no latency. A query result that the engine has
+// dropped is outcome evicted where the engine declares that it does so, and a
+// lost record where it does not.
+//
 // A recovery cell (result.KindRecovery) starts this program again twice for
 // each repetition: a process that loads, renews and is killed while it writes,
 // and a process that opens what is left (recovery.go). The overhead kind runs

@@ -27,7 +27,7 @@ func defaultLimits() limits {
 	}
 }
 
-// Execute runs a cell of kind renewal, recovery or capacity in this process and returns
+// Execute runs a cell of any kind but overhead in this process and returns
 // its result, which is never nil: a cell that cannot be had here is skipped,
 // one that went wrong has failed, each with its reason. progress is called from
 // one goroutine at a time; nil discards it. When ctx ends the cell ends within
@@ -67,14 +67,17 @@ func run(ctx context.Context, s *Spec, lookup Lookup, progress func(Progress), l
 	if c.EngineConfig, err = driver.Configure(s.options(s.Dir)); err != nil {
 		return err
 	}
-	switch s.Kind {
-	case result.KindRenewal:
-		r := &renewal{spec: s, driver: driver, limits: l, progress: progress, cell: c}
+	switch {
+	case s.Kind == result.KindRenewal:
+		r := &renewal{base: base{spec: s, driver: driver, limits: l, progress: progress, cell: c}}
 		return r.run(ctx)
-	case result.KindCapacity:
+	case s.Kind == result.KindCapacity:
 		return runCapacity(ctx, s, driver, l, progress, c)
-	case result.KindRecovery:
+	case s.Kind == result.KindRecovery:
 		return runRecovery(ctx, s, progress, c)
+	case result.IsStore(s.Kind):
+		r := &storeCell{base: base{spec: s, driver: driver, limits: l, progress: progress, cell: c}}
+		return r.run(ctx)
 	default:
 		return fmt.Errorf("kind %s has no cell result; Main writes it", s.Kind)
 	}

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 func lookupTest(name string) (engines.Driver, error) {
-	for _, d := range []engines.Driver{fakeDriver{}, memory.Driver{}, noop.Driver{}, recyclingDriver{}} {
+	for _, d := range []engines.Driver{fakeDriver{}, fakeDriver{evicts: true}, memory.Driver{}, noop.Driver{}, recyclingDriver{}} {
 		if d.Info().Name == name {
 			return d, nil
 		}
@@ -52,16 +52,22 @@ type fakeConfig struct {
 	Refuse     bool `json:"refuse"`      // every renewal is a conflict
 	Buffered   int  `json:"buffered"`    // acknowledges before it writes, and writes so many commits at a time
 	ReuseAfter bool `json:"reuse_after"` // gives versions a second time after reopen
+	EvictEvery int  `json:"evict_every"` // query result that is dropped at once
 	FailOpen   bool `json:"fail_open"`
 	DelayUs    int  `json:"delay_us"`      // every commit takes so long
 	CheckMs    int  `json:"checkpoint_ms"` // a checkpoint takes so long, and every commit 2 ms meanwhile
 }
 
-type fakeDriver struct{}
+// fakeDriver is named evicting where it says that it evicts.
+type fakeDriver struct{ evicts bool }
 
-func (fakeDriver) Info() engines.Info {
+func (d fakeDriver) Info() engines.Info {
+	name := "fake"
+	if d.evicts {
+		name = "evicting"
+	}
 	return engines.Info{
-		Name: "fake", Title: "Fake", Role: engines.Baseline,
+		Name: name, Title: "Fake", Role: engines.Baseline, QueryCacheEvicts: d.evicts,
 		Classes: []engines.Class{engines.Process, engines.Interval, engines.Sync},
 		WhyNot:  map[engines.Class]string{engines.None: "it always writes"},
 	}
@@ -159,6 +165,11 @@ func (e *fakeEngine) replay() error {
 // misremember does to the recovered data what the configuration says.
 func (e *fakeEngine) misremember() {
 	leases := e.data[engines.Leases]
+	for _, ks := range []engines.Keyspace{engines.Nodes, engines.QueryCache, engines.TimeSeries} {
+		if len(leases) == 0 { // a cell of another store
+			leases = e.data[ks]
+		}
+	}
 	for key, item := range leases {
 		switch {
 		case e.c.Lose:
@@ -250,6 +261,11 @@ func (e *fakeEngine) commit(op *engines.Op) {
 		op.Assigned = e.highest + 1
 	}
 	e.highest = max(e.highest, op.Assigned)
+	if op.Keyspace == engines.QueryCache && e.c.EvictEvery > 0 && e.commits%e.c.EvictEvery == 0 {
+		delete(ks, string(op.Key))
+		e.buffer = appendFake(e.buffer, op.Keyspace, 1, op.Assigned, op.Key, nil)
+		return
+	}
 	ks[string(op.Key)] = fakeItem{value, op.Assigned}
 	e.buffer = appendFake(e.buffer, op.Keyspace, 0, op.Assigned, op.Key, value)
 }

@@ -75,7 +75,7 @@ func newRig(ctx context.Context, s *Spec, lookup Lookup) (*renewal, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &renewal{spec: s, driver: driver, limits: defaultLimits(), progress: func(Progress) {}, cell: new(result.Cell)}
+	r := &renewal{base: base{spec: s, driver: driver, limits: defaultLimits(), progress: func(Progress) {}, cell: new(result.Cell)}}
 	if err := r.prepare(); err != nil {
 		return nil, err
 	}
@@ -97,8 +97,8 @@ func newRig(ctx context.Context, s *Spec, lookup Lookup) (*renewal, error) {
 // one operation in ns (wall time times threads over operations), and the
 // allocations of one.
 func (r *renewal) slice(ctx context.Context, threads, sampled int, seconds float64) (perOp, allocs float64, err error) {
-	p := &phase{loop: workloads.Closed, length: time.Duration(seconds * 1e9), workers: r.workers[:threads], sampled: sampled}
-	empty := &phase{loop: workloads.Closed, workers: r.workers[:threads], sampled: sampled}
+	empty := &phase{loop: workloads.Closed, ops: workloads.OpNames(), clock: r.clock, workers: loopers(r.workers[:threads]), sampled: sampled}
+	p := &phase{loop: workloads.Closed, ops: empty.ops, clock: r.clock, workers: empty.workers, sampled: sampled, length: time.Duration(seconds * 1e9)}
 	setUp, _, err := r.countMallocs(ctx, empty)
 	if err != nil {
 		return 0, 0, err

@@ -9,18 +9,33 @@ import (
 	"time"
 
 	"orbitbench/harness/child"
+	"orbitbench/harness/clock"
 	"orbitbench/harness/pacer"
 	"orbitbench/harness/record"
 	"orbitbench/harness/result"
 	"orbitbench/workloads"
 )
 
+// looper is one worker in the loops of a phase. It is for one goroutine, which
+// calls closed or open once.
+type looper interface {
+	// closed runs operations one after the other to the end of the phase, which
+	// began when the clock read start, and returns how many.
+	closed(p *phase, rec *record.Recorder, start int64) uint64
+	// open runs operations as they fall due.
+	open(p *phase, rec *record.Recorder, t *pacer.Ticket, start int64) uint64
+	// missed is how many renewals came too late.
+	missed() uint64
+}
+
 // phase is one run of all workers: warm-up, or what is measured.
 type phase struct {
 	loop    string
+	ops     []string      // names of the operations
 	ratePer float64       // open loop, operations/s
 	length  time.Duration // of the offered load
-	workers []*worker
+	clock   clock.Clock
+	workers []looper
 	sampled int    // closed loop: every how many operations one is timed; 0 and 1 time all
 	most    uint64 // closed loop: operations of one worker; 0 for any number
 	stop    atomic.Bool
@@ -56,12 +71,12 @@ const (
 // whose operations have not returned patience after its end, has no result, and
 // its workers may still be at work.
 func (p *phase) run(ctx context.Context, patience time.Duration, progress func(elapsed float64, set *record.Set)) (*measured, error) {
-	m := &measured{set: record.NewSet(workloads.OpNames(), len(p.workers))}
+	m := &measured{set: record.NewSet(p.ops, len(p.workers))}
 	// The clock of the workers began earlier; the recorders count from the phase.
-	start := p.workers[0].clock.Now()
-	m.begin = p.workers[0].clock.Begin().Add(time.Duration(start))
+	start := p.clock.Now()
+	m.begin = p.clock.Begin().Add(time.Duration(start))
 	limit := p.length + patience
-	run := p.closed
+	run := func(i int) uint64 { return p.workers[i].closed(p, m.set.Recorder(i), start) }
 	if p.loop == workloads.Open {
 		drain := max(time.Duration(float64(p.length)*drainShare), drainLeast)
 		limit += drain
@@ -72,15 +87,15 @@ func (p *phase) run(ctx context.Context, patience time.Duration, progress func(e
 	}
 	counts := make([]uint64, len(p.workers))
 	var wg sync.WaitGroup
-	for i, w := range p.workers {
-		wg.Go(func() { counts[i] = run(w, m.set.Recorder(i), i, start) })
+	for i := range p.workers {
+		wg.Go(func() { counts[i] = run(i) })
 	}
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
 	if err := p.watch(ctx, done, limit, func(elapsed float64) { progress(elapsed, m.set) }); err != nil {
 		return nil, err
 	}
-	m.seconds = float64(p.workers[0].clock.Now()-start) / 1e9
+	m.seconds = float64(p.clock.Now()-start) / 1e9
 	for _, n := range counts {
 		m.done += n
 	}
@@ -134,13 +149,13 @@ func (p *phase) halt() {
 }
 
 // open lays out the open loop and returns one worker's part.
-func (p *phase) open(m *measured, start int64, drain time.Duration) (func(*worker, *record.Recorder, int, int64) uint64, error) {
+func (p *phase) open(m *measured, start int64, drain time.Duration) (func(int) uint64, error) {
 	schedule, err := pacer.Fixed(p.ratePer, int64(p.length))
 	if err != nil {
 		return nil, err
 	}
 	m.offered = schedule.Len()
-	c := p.workers[0].clock
+	c := p.clock
 	p.pace = pacer.New(pacer.Options{
 		Schedule: schedule,
 		Workers:  len(p.workers),
@@ -153,8 +168,8 @@ func (p *phase) open(m *measured, start int64, drain time.Duration) (func(*worke
 	}
 	var running atomic.Int64
 	running.Store(int64(len(p.workers)))
-	return func(w *worker, rec *record.Recorder, i int, start int64) uint64 {
-		n := p.openWorker(w, rec, tickets[i], start)
+	return func(i int) uint64 {
+		n := p.workers[i].open(p, m.set.Recorder(i), tickets[i], start)
 		if running.Add(-1) == 0 {
 			r := p.pace.Report(tickets)
 			m.pace = &r
@@ -163,7 +178,8 @@ func (p *phase) open(m *measured, start int64, drain time.Duration) (func(*worke
 	}, nil
 }
 
-func (p *phase) openWorker(w *worker, rec *record.Recorder, t *pacer.Ticket, start int64) (n uint64) {
+// open is looper's open.
+func (w *worker) open(p *phase, rec *record.Recorder, t *pacer.Ticket, start int64) (n uint64) {
 	draw := make([]workloads.Draw, 1)
 	r := &draw[0]
 	for p.pace.Take(t) {
@@ -196,7 +212,7 @@ func (m *measured) result(p *phase) (*result.Measure, error) {
 	}
 	out := &result.Measure{Seconds: m.seconds, AchievedPerS: float64(m.done) / m.seconds, Ops: ops, Intervals: m.set.Intervals()}
 	for _, w := range p.workers {
-		out.DeadlineMisses += w.counts.missed
+		out.DeadlineMisses += w.missed()
 	}
 	if m.pace == nil {
 		return out, nil

@@ -84,7 +84,7 @@ func (r *recovering) load(ctx context.Context) error {
 		return fmt.Errorf("open: %w", err)
 	}
 	d := r.directory(e)
-	cell := &renewal{spec: &r.job.Spec, clock: clock.New(), space: r.space, engine: e, cell: new(result.Cell)}
+	cell := &renewal{base: base{spec: &r.job.Spec, clock: clock.New(), engine: e, cell: new(result.Cell)}, space: r.space}
 	cell.table = newTable(&cell.arena, r.space.Size(), r.space.Shared())
 	cell.progress = func(p Progress) { _ = r.out.Encode(loadReply{Done: int(p.Done)}) } // a reader that went away has killed us
 	if err := cell.load(ctx, d); err != nil {

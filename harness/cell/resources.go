@@ -113,24 +113,25 @@ const (
 	lagNote        = "the generator, not the engine, decides these latencies"
 )
 
-// warnings are the doubts about the figures of a phase.
-func warnings(m *result.Measure, mix map[string]float64) []string {
+// warnings are the doubts about the figures of a phase, of which op is the
+// operation that the load is about.
+func warnings(m *result.Measure, op string, mix map[string]float64) []string {
 	var list []string
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
-	renew := latencyOf(m, workloads.Renew.String())
-	if m.Lag != nil && renew.Count > 0 {
+	main := latencyOf(m, op)
+	if m.Lag != nil && main.Count > 0 {
 		for _, q := range []struct {
 			name         string
 			lag, latency int64
-		}{{"p50", m.Lag.P50Ns, renew.P50Ns}, {"p99", m.Lag.P99Ns, renew.P99Ns}} {
+		}{{"p50", m.Lag.P50Ns, main.P50Ns}, {"p99", m.Lag.P99Ns, main.P99Ns}} {
 			if float64(q.lag) <= max(lagShare*float64(q.latency), lagLeastNs) {
 				continue
 			}
 			if q.name == "p50" {
-				add("invalid: generator lag p50 %v against a renew p50 of %v: %s", time.Duration(q.lag), time.Duration(q.latency), lagNote)
+				add("invalid: generator lag p50 %v against a %s p50 of %v: %s", time.Duration(q.lag), op, time.Duration(q.latency), lagNote)
 				break
 			}
-			add("generator lag %s %v is part of the renew %s of %v", q.name, time.Duration(q.lag), q.name, time.Duration(q.latency))
+			add("generator lag %s %v is part of the %s %s of %v", q.name, time.Duration(q.lag), op, q.name, time.Duration(q.latency))
 		}
 	}
 	if m.OfferedPerS > 0 && m.AchievedPerS < (1-rateTolerance)*m.OfferedPerS {
@@ -139,21 +140,25 @@ func warnings(m *result.Measure, mix map[string]float64) []string {
 	if m.Dropped > 0 {
 		add("%d due operations were never started: too many were waiting", m.Dropped)
 	}
-	if n := renew.Count; n > 0 && float64(n)*tailPercentile < tailSamples {
-		add("%d renewals: fewer than %d lie above p99.9", n, tailSamples)
+	if n := main.Count; n > 0 && float64(n)*tailPercentile < tailSamples {
+		what := "renewals"
+		if op != workloads.Renew.String() {
+			what = "operations " + op
+		}
+		add("%d %s: fewer than %d lie above p99.9", n, what, tailSamples)
 	}
 	if m.DeadlineMisses > 0 {
 		add("%d renewals were acknowledged after their lease had run out", m.DeadlineMisses)
 	}
 	var outOfRange uint64
-	for _, op := range m.Ops {
-		outOfRange += op.Latency.OutOfRange
-		expired := op.Op == workloads.Renew.String() && op.Outcome == record.Expired.String()
-		if expired && float64(op.Latency.Count) > expiredShare*float64(renew.Count) {
-			add("%d renewals found that their lease had run out", op.Latency.Count)
+	for _, o := range m.Ops {
+		outOfRange += o.Latency.OutOfRange
+		expired := o.Op == workloads.Renew.String() && o.Outcome == record.Expired.String()
+		if expired && float64(o.Latency.Count) > expiredShare*float64(main.Count) {
+			add("%d renewals found that their lease had run out", o.Latency.Count)
 		}
-		if op.Op == workloads.Release.String() && op.Outcome == record.OK.String() && mix[op.Op] == 0 {
-			add("the reserve of free actors was used up: %d acquisitions became releases", op.Latency.Count)
+		if o.Op == workloads.Release.String() && o.Outcome == record.OK.String() && mix[o.Op] == 0 {
+			add("the reserve of free actors was used up: %d acquisitions became releases", o.Latency.Count)
 		}
 	}
 	if outOfRange > 0 {

@@ -64,7 +64,7 @@ func (s *soaking) run(ctx context.Context) error {
 	}
 	s.engine, s.clock, s.windows = e, clock.New(), newWindows()
 	d := s.directory(e)
-	cell := &renewal{spec: &s.job.Spec, clock: s.clock, space: s.space, engine: e, cell: new(result.Cell)}
+	cell := &renewal{base: base{spec: &s.job.Spec, clock: s.clock, engine: e, cell: new(result.Cell)}, space: s.space}
 	cell.table = newTable(&cell.arena, s.space.Size(), s.space.Shared())
 	cell.progress = func(p Progress) { _ = s.out.Encode(loadReply{Done: int(p.Done)}) } // a reader that went away has killed us
 	if err := cell.load(ctx, d); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"orbitbench/engines"
 	"orbitbench/engines/directory"
@@ -24,7 +25,7 @@ const PathGeneric = directory.PathGeneric
 // Spec says what to measure. It travels to the child process as JSON.
 type Spec struct {
 	Plan        result.PlanCell    `json:"plan"`
-	Kind        string             `json:"kind"` // result.KindRenewal, result.KindRecovery or KindOverhead
+	Kind        string             `json:"kind"` // a kind of result.Cell, or KindOverhead
 	Path        string             `json:"path,omitempty"`
 	Durability  engines.Durability `json:"durability"`
 	Params      result.Params      `json:"params"`
@@ -62,8 +63,15 @@ const storeName = "store"
 func (s *Spec) validate() error {
 	switch s.Kind {
 	case result.KindRenewal, result.KindRecovery, result.KindCapacity, KindOverhead:
+		if s.Params.Store != "" {
+			return fmt.Errorf("kind is %q with store %q, want kind %s", s.Kind, s.Params.Store, s.Params.Store)
+		}
+	case result.KindNodes, result.KindQueryCache, result.KindTimeSeries:
+		if s.Params.Store != s.Kind {
+			return fmt.Errorf("store is %q, want %s as the kind has it", s.Params.Store, s.Kind)
+		}
 	default:
-		return fmt.Errorf("kind is %q, want %s, %s, %s or %s", s.Kind, result.KindRenewal, result.KindRecovery, result.KindCapacity, KindOverhead)
+		return fmt.Errorf("kind is %q, want %s, %s, %s, %s or %s", s.Kind, result.KindRenewal, result.KindRecovery, result.KindCapacity, strings.Join(workloads.Stores(), ", "), KindOverhead)
 	}
 	if s.Path != "" && s.Path != PathGeneric && s.Path != directory.PathNative {
 		return fmt.Errorf("path is %q, want %s, %s, or nothing for the engine's best", s.Path, directory.PathNative, PathGeneric)
@@ -87,7 +95,7 @@ func (s *Spec) validate() error {
 			return err
 		}
 	}
-	if s.Kind != result.KindRenewal && s.Kind != result.KindCapacity {
+	if s.Kind != result.KindRenewal && s.Kind != result.KindCapacity && !result.IsStore(s.Kind) {
 		return nil
 	}
 	switch {

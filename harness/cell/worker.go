@@ -38,6 +38,17 @@ type tally struct {
 	late   uint64 // operations acknowledged later than the slack of the phase after they were due
 }
 
+func (w *worker) missed() uint64 { return w.counts.missed }
+
+// loopers are workers as a phase sees them.
+func loopers[W looper](workers []W) []looper {
+	list := make([]looper, len(workers))
+	for i, w := range workers {
+		list[i] = w
+	}
+	return list
+}
+
 // do carries out r, which begins at now on the clock. It returns the operation
 // that was really made: an actor that holds no lease, because it ran out or an
 // acquisition failed, acquires one instead of renewing or releasing it.
@@ -133,18 +144,9 @@ func discard([]byte, engines.Version, []byte) error { return nil }
 
 // outcome sorts an error of the directory or the engine.
 func (w *worker) outcome(op workloads.Op, err error) record.Outcome {
-	switch {
-	case err == nil:
-		return record.OK
-	case errors.Is(err, engines.ErrConflict), errors.Is(err, directory.ErrHeld):
-		return record.Conflict
-	case errors.Is(err, lease.ErrExpired):
-		return record.Expired
-	case errors.Is(err, engines.ErrNotFound):
-		return record.NotFound
-	}
-	if w.err == nil {
+	outcome := outcomeOf(err)
+	if outcome == record.Error && w.err == nil {
 		w.err = fmt.Errorf("%v: %w", op, err)
 	}
-	return record.Error
+	return outcome
 }

@@ -16,12 +16,13 @@ const (
 	Conflict         // another writer won: a result, not a fault
 	Expired          // the lease had run out
 	NotFound
-	Error // anything else
+	Evicted // it was stored, and the engine, which may do so here, has dropped it
+	Error   // anything else
 
 	NumOutcomes = int(Error) + 1
 )
 
-var outcomeNames = [NumOutcomes]string{"ok", "conflict", "expired", "not_found", "error"}
+var outcomeNames = [NumOutcomes]string{"ok", "conflict", "expired", "not_found", "evicted", "error"}
 
 // String returns the name used in results.
 func (o Outcome) String() string {
