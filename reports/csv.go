@@ -40,7 +40,7 @@ func (r *Report) CSV(w io.Writer) error {
 	if err := out.Write(names); err != nil {
 		return err
 	}
-	for _, b := range r.blocks {
+	for _, b := range r.allBlocks() {
 		for _, row := range b.rows {
 			lines := []csvRow{}
 			for _, k := range row.keys() {

@@ -11,6 +11,7 @@ import (
 
 // block is everything measured under one workload and one durability.
 type block struct {
+	kind       string // of its cells: leases (result.KindRenewal), or a store
 	workload   string // of the renewal cells; of the recovery cells where there are no others
 	group      string // the load that it has in common with other blocks: its charts share a page
 	durability string
@@ -115,7 +116,7 @@ func (r *Report) items() []item {
 		if it.cell != nil && it.cell.Kind != "" {
 			it.kind = it.cell.Kind
 		} else if it.kind = kinds[it.plan.Workload]; it.kind == "" {
-			it.kind = result.KindRenewal
+			it.kind = kindByName(it.plan.Workload)
 			if name := strings.TrimSuffix(it.plan.Workload, confirmSuffix); name == result.KindCapacity {
 				it.kind = result.KindCapacity
 			}
@@ -125,6 +126,15 @@ func (r *Report) items() []item {
 		}
 	}
 	return items
+}
+
+// kindByName guesses the kind of a workload none of whose cells has a result,
+// from the names of the presets.
+func kindByName(workload string) string {
+	if store, _, _ := strings.Cut(workload, "-"); result.IsStore(store) {
+		return store
+	}
+	return result.KindRenewal
 }
 
 // groupOf strips from a workload's name the suffix that says how its load is
@@ -148,13 +158,18 @@ func (r *Report) group() error {
 	blockOf := func(it item) *block {
 		at := place{it.plan.Workload, it.plan.Durability}
 		if blocks[at] == nil {
-			blocks[at] = &block{workload: at.workload, group: groupOf(at.workload), durability: at.durability}
-			r.blocks = append(r.blocks, blocks[at])
+			b := &block{kind: it.kind, workload: at.workload, group: groupOf(at.workload), durability: at.durability}
+			blocks[at] = b
+			if result.IsStore(it.kind) {
+				r.stores = append(r.stores, b)
+			} else {
+				r.blocks = append(r.blocks, b)
+			}
 		}
 		return blocks[at]
 	}
 	for _, it := range items {
-		if it.kind == result.KindRenewal {
+		if it.kind == result.KindRenewal || result.IsStore(it.kind) {
 			b := blockOf(it)
 			byBlock[b] = append(byBlock[b], it)
 		}
@@ -175,8 +190,9 @@ func (r *Report) group() error {
 			byBlock[b] = append(byBlock[b], it)
 		}
 	}
-	r.sortBlocks()
-	for _, b := range r.blocks {
+	r.sortBlocks(r.blocks)
+	r.sortBlocks(r.stores)
+	for _, b := range r.allBlocks() {
 		if err := r.fill(b, byBlock[b]); err != nil {
 			return err
 		}
@@ -197,21 +213,21 @@ func (r *Report) count(items []item) {
 		default:
 			r.tally.skipped++
 		}
-		if !slices.Contains([]string{result.KindRenewal, result.KindRecovery, result.KindCapacity, result.KindCurve}, it.kind) {
+		if !slices.Contains([]string{result.KindRenewal, result.KindRecovery, result.KindCapacity, result.KindCurve}, it.kind) && !result.IsStore(it.kind) {
 			r.warnings = append(r.warnings, fmt.Sprintf("cell %s is of kind %q, which this report does not show", it.plan.Key, it.kind))
 		}
 	}
 }
 
 // sortBlocks orders blocks by load as planned, then by class, weakest first.
-func (r *Report) sortBlocks() {
+func (r *Report) sortBlocks(blocks []*block) {
 	order := map[string]int{}
 	for _, p := range r.Run.Plan {
 		if g := groupOf(p.Workload); order[g] == 0 {
 			order[g] = len(order) + 1
 		}
 	}
-	slices.SortStableFunc(r.blocks, func(a, b *block) int {
+	slices.SortStableFunc(blocks, func(a, b *block) int {
 		return cmp.Or(
 			cmp.Compare(order[a.group], order[b.group]),
 			cmp.Compare(classRank(a.durability), classRank(b.durability)),

@@ -22,7 +22,8 @@ type Report struct {
 	Cells []*result.Cell
 
 	floors   map[string]*floor // by result.Floor.Kind
-	blocks   []*block
+	blocks   []*block          // of leases
+	stores   []*block          // of the stores beside the leases, never in one table with them
 	warnings []string
 	tally    tally
 
@@ -120,7 +121,7 @@ func checkCell(c *result.Cell, engines map[string]bool) error {
 		return fmt.Errorf("unknown status %q, want ok, failed or skipped", c.Status)
 	case c.Status != result.OK:
 		return nil
-	case c.Kind == result.KindRenewal && c.Measure == nil:
+	case (c.Kind == result.KindRenewal || result.IsStore(c.Kind)) && c.Measure == nil:
 		return errors.New("status ok without the figures of its measured phase")
 	case c.Kind == result.KindCapacity && (c.Capacity == nil || len(c.Capacity.Probes) == 0):
 		return errors.New("status ok without a probe of its capacity")
@@ -190,14 +191,17 @@ func (r *Report) warn() {
 		about = append(about, oneLine(w))
 	}
 	r.warnings = append(about, r.warnings...)
-	for _, b := range r.blocks {
+	for _, b := range r.allBlocks() {
 		for _, row := range b.rows {
 			for _, w := range row.warnings {
-				r.warnings = append(r.warnings, fmt.Sprintf("%s under %s: %s", row.name(), b.durability, w))
+				r.warnings = append(r.warnings, fmt.Sprintf("%s under %s: %s", row.name(), b.place(), w))
 			}
 		}
 	}
 }
+
+// allBlocks are those of the leases, then those of the stores.
+func (r *Report) allBlocks() []*block { return append(slices.Clone(r.blocks), r.stores...) }
 
 // classNames are the durability classes, weakest first.
 var classNames = []string{"none", "process", "interval", "sync"}

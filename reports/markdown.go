@@ -41,6 +41,9 @@ func (r *Report) markdown(details bool) []byte {
 	for _, bl := range r.blocks {
 		r.markdownBlock(b, bl)
 	}
+	for _, bl := range r.stores {
+		r.markdownStore(b, bl)
+	}
 	for _, bl := range r.capacityBlocks {
 		r.markdownCapacity(b, bl)
 	}
@@ -162,7 +165,7 @@ func (r *Report) markdownWarnings(b *bytes.Buffer, all bool) {
 // markdownOperations lists every operation and outcome.
 func (r *Report) markdownOperations(b *bytes.Buffer) {
 	b.WriteString("\n<details><summary>Every operation and outcome</summary>\n")
-	for _, bl := range r.blocks {
+	for _, bl := range r.allBlocks() {
 		t := &table{columns: []column{
 			{head: "engine", left: true}, {head: "operation", left: true}, {head: "outcome", left: true}, {head: "n"},
 			{head: "p50"}, {head: "p90"}, {head: "p99"}, {head: "p99.9"}, {head: "p99.99"}, {head: "max"}, {head: "service p50"}, {head: "service p99"},
@@ -179,7 +182,7 @@ func (r *Report) markdownOperations(b *bytes.Buffer) {
 			}
 		}
 		if len(t.rows) > 0 {
-			fmt.Fprintf(b, "\n%s:\n\n", escape(r.blockName(bl)))
+			fmt.Fprintf(b, "\n%s:\n\n", escape(r.nameOf(bl)))
 			writeMarkdownTable(b, t)
 		}
 	}
@@ -187,7 +190,7 @@ func (r *Report) markdownOperations(b *bytes.Buffer) {
 }
 
 // operationOrder is the order in which operations are listed; others follow by name.
-var operationOrder = []string{"renew", "acquire", "get", "list", "release"}
+var operationOrder = []string{"renew", "acquire", "append", "get", "put", "list", "range", "update", "store", "remove", "release"}
 
 // keys returns the row's operations that have samples, in a stable order.
 func (r *row) keys() []opKey {

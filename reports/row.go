@@ -10,15 +10,15 @@ import (
 
 // addTrial merges one cell into the row.
 func (r *Report) addTrial(b *block, row *row, it item) error {
-	renewal := it.kind == result.KindRenewal
-	if renewal {
+	loaded := it.kind != result.KindRecovery // else killed
+	if loaded {
 		row.planned++
 	}
 	c := it.cell
 	if c == nil {
 		return nil
 	}
-	if b.params == nil && renewal && c.Params.Actors > 0 {
+	if b.params == nil && loaded && c.Params.Actors > 0 {
 		b.params = &c.Params
 	}
 	for _, w := range c.Warnings {
@@ -28,8 +28,12 @@ func (r *Report) addTrial(b *block, row *row, it item) error {
 	if c.Status != result.OK {
 		return nil
 	}
-	if !renewal {
+	if !loaded {
 		return row.recovery.add(c)
+	}
+	if c.Check != nil && c.Check.Evicted > 0 {
+		row.warnings = append(row.warnings, fmt.Sprintf("trial %d: %d acknowledged %s were gone after reopening, which the engine declares that it may do (eviction)",
+			c.Trial, c.Check.Evicted, recordNames(c.Kind, c.Check.Evicted)))
 	}
 	row.trials++
 	row.invalid = row.invalid || slices.ContainsFunc(c.Warnings, func(w string) bool { return strings.HasPrefix(w, invalidMark) })
@@ -47,10 +51,10 @@ func (r *Report) addTrial(b *block, row *row, it item) error {
 const invalidMark = "invalid: "
 
 func kindPrefix(kind string) string {
-	if kind == result.KindRenewal {
-		return ""
+	if kind == result.KindRecovery {
+		return kind + " "
 	}
-	return kind + " "
+	return ""
 }
 
 func (r *row) addOps(c *result.Cell) (err error) {
@@ -177,16 +181,28 @@ func lossesOf(c *result.Cell) []string {
 	}
 	var found []string
 	if lost > 0 {
-		found = append(found, fmt.Sprintf("lost %d of %d acknowledged leases over %s", lost, records, after))
+		found = append(found, fmt.Sprintf("lost %d of %d acknowledged %s over %s", lost, records, recordNames(c.Kind, 2), after))
 	}
 	if c.Check == nil {
 		return found
 	}
 	if c.Check.Phantom > 0 {
-		found = append(found, fmt.Sprintf("holds %s never written after %s", plural(c.Check.Phantom, "lease"), after))
+		found = append(found, fmt.Sprintf("holds %d %s never written after %s", c.Check.Phantom, recordNames(c.Kind, c.Check.Phantom), after))
 	}
 	if len(found) == 0 && c.Check.Verdict != "ok" && class != "none" {
 		found = append(found, fmt.Sprintf("failed the check after %s: %s", after, oneLine(c.Check.Verdict)))
 	}
 	return found
+}
+
+// recordNames is what n records of a kind of cell are called.
+func recordNames(kind string, n int) string {
+	name := map[string]string{result.KindNodes: "node", result.KindQueryCache: "query result", result.KindTimeSeries: "point"}[kind]
+	if name == "" {
+		name = "lease"
+	}
+	if n != 1 {
+		name += "s"
+	}
+	return name
 }

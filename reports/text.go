@@ -48,6 +48,9 @@ func (r *Report) Text(w io.Writer, o TextOptions) error {
 	for _, b := range r.blocks {
 		dropped = append(dropped, r.textBlock(t, b)...)
 	}
+	for _, b := range r.stores {
+		dropped = append(dropped, r.textStore(t, b)...)
+	}
 	for _, b := range r.capacityBlocks {
 		dropped = append(dropped, r.textCapacity(t, b)...)
 	}
@@ -228,7 +231,7 @@ func (b *block) load() string {
 	if p == nil {
 		return b.workload + b.recoveryText()
 	}
-	text := fmt.Sprintf("%s: %s leases of %s, %s, %s keys", b.workload, round(float64(p.Actors)), sizeChosen(p.ValueBytes), mixText(p.Mix), p.Distribution)
+	text := fmt.Sprintf("%s: %s %s of %s, %s, %s keys", b.workload, round(float64(p.Actors)), b.items(), sizeChosen(p.ValueBytes), mixText(p.Mix), p.Distribution)
 	return text + "; " + b.loop() + ", " + b.trialText() + b.recoveryText()
 }
 
@@ -358,19 +361,25 @@ func align(s string, width int, left bool) string {
 
 // legend explains what the tables abbreviate.
 func (r *Report) legend() []string {
+	const percentiles = "percentiles of the trials' merged histograms; n is samples; " + fewMark + " marks fewer than 10 samples above the percentile"
 	var notes []string
+	switch {
+	case len(r.blocks) > 0 || len(r.stores)+len(r.capacityBlocks) == 0:
+		notes = []string{
+			"Write is renew, read is get, outcome ok; " + percentiles + "; /floor is write p50 over the floor's.",
+			"Recovery is kill -9, then exec to the first verified read. Memory is resident minus harness and minus mapped pages of the store's files, which stand apart, and the same per million leases. " +
+				"Complexity is shown by proxies: lines of code, modules drawn in.",
+		}
+	case len(r.stores) > 0:
+		notes = []string{"Operations with outcome ok; " + percentiles + ". Memory is resident minus harness and minus mapped pages of the store's files."}
+	}
+	if slices.ContainsFunc(r.stores, func(b *block) bool { return b.kind == result.KindQueryCache }) {
+		notes = append(notes, "Look-ups: none is a query that was never put, expired one whose time to live was over, evicted one that an engine which declares so had dropped.")
+	}
 	if len(r.capacityBlocks) > 0 {
 		notes = append(notes, capacityLegend)
 	}
-	if len(r.blocks) == 0 && len(notes) > 0 {
-		return notes
-	}
-	return append([]string{
-		"Write is renew, read is get, outcome ok; percentiles of the trials' merged histograms; n is samples; " +
-			fewMark + " marks fewer than 10 samples above the percentile; /floor is write p50 over the floor's.",
-		"Recovery is kill -9, then exec to the first verified read. Memory is resident minus harness and minus mapped pages of the store's files, which stand apart, and the same per million leases. " +
-			"Complexity is shown by proxies: lines of code, modules drawn in.",
-	}, notes...)
+	return notes
 }
 
 const maxTextWarnings = 8

@@ -45,10 +45,10 @@ func (r *Report) Verdict() string {
 // without its full stop. It is empty for a run whose checks all passed.
 func (r *Report) DataLoss() []string {
 	var found []string
-	for _, b := range r.blocks {
+	for _, b := range r.allBlocks() {
 		for _, row := range b.rows {
 			for _, l := range row.losses {
-				found = append(found, fmt.Sprintf("%s under %s %s", row.name(), b.durability, l))
+				found = append(found, fmt.Sprintf("%s under %s %s", row.name(), b.place(), l))
 			}
 		}
 	}

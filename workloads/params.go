@@ -2,6 +2,7 @@ package workloads
 
 import (
 	"fmt"
+	"math"
 
 	"orbitbench/engines/lease"
 )
@@ -111,6 +112,15 @@ func (p *Params) Validate() error {
 	}
 	_, err := sharesOf(p.Mix, opNames[:])
 	return err
+}
+
+// Residents is how many records are stored before the load.
+func (p *Params) Residents() int {
+	n := p.Prefill * float64(p.Actors)
+	if p.Store == StoreTimeSeries {
+		n *= seriesPoints
+	}
+	return int(math.Round(n))
 }
 
 func (p *Params) validateDistribution() error {

@@ -130,6 +130,9 @@ func fieldPresets() []Preset {
 	}}
 }
 
+// storeRate is one that an engine holds under sync which commits alone.
+const storeRate = 1000
+
 // storePresets are loads of the stores beside the leases, one named like each
 // store.
 func storePresets() []Preset {
@@ -138,11 +141,11 @@ func storePresets() []Preset {
 	nodes.Mix = map[string]float64{"renew": 0.85, "get": 0.10, "list": 0.01, "update": 0.02, "store": 0.01, "remove": 0.01}
 	k8s := nodes
 	k8s.Actors, k8s.Nodes, k8s.LeaseSeconds, k8s.RenewSeconds, k8s.RatePerS = 5000, 5000, 40, 10, 500
-	queries := base(20_000, 1, 5, 0, 2000, 1024)
+	queries := base(20_000, 1, 5, 0, storeRate, 1024)
 	queries.Store, queries.Prefill = StoreQueryCache, 0.5
 	queries.Distribution, queries.ZipfS = Zipf, DefaultZipfS
 	queries.Mix = map[string]float64{"get": 0.95, "put": 0.05}
-	series := base(1000, 1, 1, 0, 2000, 128)
+	series := base(1000, 1, 1, 0, storeRate, 128)
 	series.Store = StoreTimeSeries
 	series.Mix = map[string]float64{"append": 0.95, "range": 0.05}
 	return []Preset{{
@@ -161,7 +164,7 @@ func storePresets() []Preset {
 		Params: queries,
 	}, {
 		Name: "timeseries", Source: "the design note's time series: metric, timestamp in ns, value, labels",
-		About: "The append-only store: 1,000 series are appended to in the order of time, and the last 100 points of one are read; 2,000 operations/s. " +
+		About: "The append-only store: 1,000 series are appended to in the order of time, and the last 100 points of one are read; 1,000 operations/s. " +
 			"Each series has 200 points at the start.",
 		Params: series,
 	}}

@@ -68,8 +68,11 @@ func (p *Params) validateStore() error {
 	if err != nil {
 		return err
 	}
-	if p.Distribution == Zipf && p.Store != StoreQueryCache {
-		return fmt.Errorf("distribution is %q, and each worker of %s has items of its own: want %s", p.Distribution, p.Store, Uniform)
+	switch {
+	case p.Distribution == Rounds:
+		return fmt.Errorf("distribution is %q, which is for renewals of leases: want %s", Rounds, Uniform)
+	case p.Distribution == Zipf && p.Store != StoreQueryCache:
+		return fmt.Errorf("distribution is %q, and each worker of %s has items of its own: want %s", Zipf, p.Store, Uniform)
 	}
 	if err := p.validateDistribution(); err != nil {
 		return err

@@ -263,6 +263,7 @@ func TestStoreParamsAreChecked(t *testing.T) {
 		"an entry of this workload takes at least": {StoreQueryCache, func(p *Params) { p.ValueBytes = 10 }},
 		"a point of this workload takes at least":  {StoreTimeSeries, func(p *Params) { p.ValueBytes = 10 }},
 		"items of its own":                         {StoreNodes, func(p *Params) { p.Distribution, p.ZipfS = Zipf, 1 }},
+		"for renewals of leases":                   {StoreQueryCache, func(p *Params) { p.Distribution = Rounds }},
 		`distribution is "normal"`:                 {StoreQueryCache, func(p *Params) { p.Distribution = "normal" }},
 		`operation "renew", want get or put`:       {StoreQueryCache, func(p *Params) { p.Mix = map[string]float64{"renew": 1} }},
 		"sum to 0.5":                               {StoreTimeSeries, func(p *Params) { p.Mix = map[string]float64{"append": 0.5} }},

@@ -77,7 +77,9 @@ func (s *Series) Size() int { return s.params.Actors }
 // Prefilled is how many points each series has before the load.
 func (s *Series) Prefilled() int { return int(math.Round(s.params.Prefill * seriesPoints)) }
 
-func (s *Series) metric(series int) string { return fmt.Sprintf("orbit.actor.load.%06d", series) }
+const metricPrefix = "orbit.actor.load."
+
+func (s *Series) metric(series int) string { return fmt.Sprintf("%s%06d", metricPrefix, series) }
 
 // AppendKey appends the key of point n of a series to dst.
 func (s *Series) AppendKey(dst []byte, series int, n uint64) []byte {
@@ -90,14 +92,16 @@ func (s *Series) KeyBytes() int { return len(s.AppendKey(nil, s.Size()-1, 0)) }
 // PointOf returns the series of a key and the number of its point, or false if
 // the key is of no point of this workload.
 func (s *Series) PointOf(key []byte) (series int, n uint64, ok bool) {
-	metric, at, found := bytes.Cut(key, []byte{0})
-	number, prefixed := bytes.CutPrefix(metric, []byte("orbit.actor.load."))
-	if !found || !prefixed || len(key) < 9 {
+	const tail = 9 // a zero byte and the timestamp
+	if len(key) < tail {
 		return 0, 0, false
 	}
-	at = key[len(key)-8:] // the timestamp itself may have zero bytes
+	number, prefixed := bytes.CutPrefix(key[:len(key)-tail], []byte(metricPrefix))
+	if !prefixed {
+		return 0, 0, false
+	}
 	series, err := strconv.Atoi(string(number))
-	since := int64(binary.BigEndian.Uint64(at)) - seriesOrigin
+	since := int64(binary.BigEndian.Uint64(key[len(key)-8:])) - seriesOrigin
 	if err != nil || series < 0 || series >= s.Size() || since < 0 || since%seriesStep != 0 {
 		return 0, 0, false
 	}

@@ -214,7 +214,7 @@ func (p *nodePerformer) get(node int) error {
 	namespace, id := p.space.Name(node)
 	v, err := p.session.GetNode(p.ctx, namespace, id, &p.node)
 	if err == nil && uint64(v) != p.version[node] {
-		err = fmt.Errorf("node %s is at version %d, acknowledged was %d", id, v, p.version[node])
+		err = fmt.Errorf("%w: node %s is at version %d, acknowledged was %d", errLost, id, v, p.version[node])
 	}
 	return p.own(err)
 }
@@ -223,7 +223,7 @@ func (p *nodePerformer) get(node int) error {
 // that is none of the outcomes.
 func (p *nodePerformer) own(err error) error {
 	if errors.Is(err, engines.ErrConflict) || errors.Is(err, engines.ErrNotFound) {
-		return fmt.Errorf("an acknowledged state of node %d is not there: %v", p.step.Item, err)
+		return fmt.Errorf("%w: node %d at version %d: %v", errLost, p.step.Item, p.version[p.step.Item], err)
 	}
 	return err
 }

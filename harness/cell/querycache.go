@@ -199,7 +199,7 @@ func (p *queryPerformer) get(wall int64) (record.Outcome, error) {
 	case err != nil:
 		return outcomeOf(err), err
 	case uint64(v) < acknowledged || len(value) != p.params.ValueBytes:
-		return record.Error, fmt.Errorf("query %d has %d bytes at version %d, acknowledged were %d at version %d", query, len(value), v, p.params.ValueBytes, acknowledged)
+		return record.Error, fmt.Errorf("%w: query %d has %d bytes at version %d, acknowledged were %d at version %d", errLost, query, len(value), v, p.params.ValueBytes, acknowledged)
 	case uint64(v) == acknowledged && over:
 		return record.Expired, nil
 	}
@@ -212,7 +212,7 @@ func (p *queryPerformer) absent(acknowledged uint64, over bool) (record.Outcome,
 	case acknowledged == 0:
 		return record.NotFound, nil
 	case !p.evicts:
-		return record.Error, fmt.Errorf("query %d, acknowledged at version %d, is gone, and the engine does not say that it evicts", p.step.Item, acknowledged)
+		return record.Error, fmt.Errorf("%w: query %d, acknowledged at version %d, is gone, and the engine does not say that it evicts", errLost, p.step.Item, acknowledged)
 	case over:
 		return record.Expired, nil
 	}

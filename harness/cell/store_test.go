@@ -87,6 +87,7 @@ func TestEvictionIsNoLossWhereItIsDeclared(t *testing.T) {
 
 	c = executeTest(t, spec("fake"))
 	wantFailed(t, c, "is gone", "does not say that it evicts")
+	require.Equal(t, 1, c.Check.Lost, "what is lost under load is a loss")
 }
 
 func TestOldResultsExpireAndAreStoredAnew(t *testing.T) {

@@ -168,7 +168,7 @@ func (p *seriesPerformer) read() error {
 		return nil
 	})
 	if want := min(p.points[p.step.Item], workloads.SeriesPage); err == nil && got != want {
-		err = fmt.Errorf("series %d: read %d of its last %d points", p.step.Item, got, want)
+		err = fmt.Errorf("%w: series %d: read %d of its last %d points", errLost, p.step.Item, got, want)
 	}
 	return err
 }

@@ -99,7 +99,7 @@ func (c Cell) Estimate() time.Duration {
 		return 0
 	}
 	p := c.Workload.Params
-	load := float64(p.Actors) * p.Prefill / loadPerS
+	load := float64(residents(p)) / loadPerS
 	s := startSeconds + floorSeconds + load
 	switch {
 	case c.Workload.Kind == result.KindCurve:
@@ -138,9 +138,15 @@ func (c Cell) DiskBytes() uint64 {
 		if p.Loop == workloads.Closed {
 			rate = closedOpsPerS
 		}
-		writes = rate * (p.WarmupSeconds + p.Seconds) * (1 - p.Mix["get"] - p.Mix["list"])
+		writes = rate * (p.WarmupSeconds + p.Seconds) * (1 - p.Mix["get"] - p.Mix["list"] - p.Mix["range"])
 	}
-	return uint64(record * (4*float64(p.Actors) + writes))
+	return uint64(record * (4*float64(max(p.Actors, residents(p))) + writes))
+}
+
+// residents is how many records are stored before the load.
+func residents(p result.Params) int {
+	w := workloads.Params(p)
+	return w.Residents()
 }
 
 // Estimate is about how long the run takes.

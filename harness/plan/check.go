@@ -34,7 +34,11 @@ func (w *Workload) check() (key string, err error) {
 	if !namePattern.MatchString(w.Name) {
 		bad("name", "workload name %q: want lower case letters, digits and dashes", w.Name)
 	}
-	if kinds := []string{result.KindRenewal, result.KindRecovery, result.KindCapacity, result.KindCurve}; !slices.Contains(kinds, w.Kind) {
+	kinds := []string{result.KindRenewal, result.KindRecovery, result.KindCapacity, result.KindCurve}
+	if p.Store != "" {
+		kinds = []string{p.Store} // the preset decides what the load is for
+	}
+	if !slices.Contains(kinds, w.Kind) {
 		bad("kind", "%v", unknown("kind of workload", w.Kind, kinds))
 	}
 	if w.Path != "" && w.Path != PathBest && w.Path != PathGeneric {
@@ -73,7 +77,7 @@ func (w *Workload) check() (key string, err error) {
 // checkWorkload asks the generators themselves. Their errors begin with the
 // name of the parameter.
 func checkWorkload(p *result.Params) (key string, err error) {
-	ops := workloads.OpNames()
+	ops := workloads.OpNamesOf(p.Store)
 	for _, op := range sortedKeys(p.Mix) {
 		if !slices.Contains(ops, op) {
 			return "mix." + op, unknown("operation in the mix", op, ops)

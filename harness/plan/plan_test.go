@@ -198,6 +198,13 @@ name = "kills"
 kind = "recovery"
 preset = "k8s-node"
 repetitions = 3
+[[workload]]
+name = "cache"
+preset = "querycache"
+mix = { get = 0.5, put = 0.5 }
+[[workload]]
+preset = "timeseries"
+loop = "closed"
 `)
 	for _, r := range []Request{{File: file}, {}, {Profile: "full"}} {
 		p := mustExpand(t, r)
@@ -241,6 +248,11 @@ func TestWorkloadSelection(t *testing.T) {
 	require.Equal(t, []string{"k8s-node-open", "k8s-node-closed", "k8s-node-recovery"}, names(Request{Workloads: []string{"k8s-node"}}))
 	require.Equal(t, []string{"k8s-node-recovery"}, names(Request{Workloads: []string{"k8s-node-recovery"}}))
 	require.Equal(t, []string{"orbit-default-closed"}, names(Request{Durability: []string{"none"}}))
+	require.Equal(t, []string{"nodes-open", "nodes-closed"}, names(Request{Workloads: []string{"nodes"}}), "only leases are recovered")
+	require.Equal(t, []string{"querycache-closed", "timeseries-open"}, names(Request{Workloads: []string{"querycache-closed", "timeseries-open"}}))
+	for _, w := range mustExpand(t, Request{Workloads: []string{"nodes-k8s", "querycache", "timeseries"}}).Workloads {
+		require.Equal(t, w.Params.Store, w.Kind)
+	}
 	p := mustExpand(t, Request{Workloads: []string{"k8s-node-open"}})
 	require.Equal(t, 500.0, p.Workloads[0].Params.RatePerS, "a preset that was asked for keeps its rate")
 }
@@ -258,6 +270,9 @@ func TestBadInput(t *testing.T) {
 		"unknown engine":         {request: Request{Engines: []string{"logstor"}}, want: []string{`--engines: unknown engine "logstor"`, `did you mean "logstore"`}},
 		"engine twice":           {request: Request{Engines: []string{"logstore", "logstore"}}, want: []string{"named twice"}},
 		"unknown preset":         {request: Request{Workloads: []string{"orbit-defalt"}}, want: []string{"--workloads", `did you mean "orbit-default"`}},
+		"recovery of a store":    {request: Request{Workloads: []string{"nodes-recovery"}}, want: []string{"only leases are recovered after a kill", "nodes-open or nodes-closed"}},
+		"a store's kind":         {file: "[[workload]]\npreset = \"nodes\"\nkind = \"recovery\"\n", want: []string{":3:1:", "kind of workload", "want one of nodes"}},
+		"a store's operations":   {file: "[[workload]]\npreset = \"timeseries\"\nmix = { renew = 1.0 }\n", want: []string{":3:1:", "operation in the mix", "append, range"}},
 		"unknown class":          {request: Request{Durability: []string{"forever"}}, want: []string{`--durability: durability "forever"`, "interval:10ms"}},
 		"impossible class":       {request: Request{Engines: []string{"memory"}, Durability: []string{"sync"}}, want: []string{"no engine of the plan can honour it", "memory: it has no log"}},
 		"negative rate":          {request: Request{RatePerS: &rate}, want: []string{"--rate: rate is -2000/s: want more than 0"}},

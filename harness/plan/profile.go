@@ -126,6 +126,23 @@ func WorkloadNames() []WorkloadName {
 		}
 		all = append(all, n)
 	}
+	stores := map[string]string{
+		workloads.StoreNodes:      "cluster members instead of leases: renew, get, list active, update status, join, leave",
+		workloads.StoreQueryCache: "cached query results instead of leases: look up, put after a miss, time to live, eviction",
+		workloads.StoreTimeSeries: "time series instead of leases: append in the order of time, read the last 100 points",
+	}
+	for _, name := range workloads.Stores() {
+		for _, s := range shapes(0, 0, 0, 0, 0) {
+			if s.kind != result.KindRenewal {
+				continue
+			}
+			n := WorkloadName{Pattern: name + s.suffix, Kind: name, Loop: s.loop, Summary: stores[name]}
+			for _, c := range s.classes {
+				n.Classes = append(n.Classes, c.String())
+			}
+			all = append(all, n)
+		}
+	}
 	return all
 }
 
@@ -140,9 +157,22 @@ func findProfile(name string) (Profile, error) {
 	return Profile{}, unknown("profile", name, names)
 }
 
+// kindOf is the kind of a workload: latency under load is that of the store
+// which the load is for.
+func kindOf(kind, store string) string {
+	if kind == result.KindRenewal && store != "" {
+		return store
+	}
+	return kind
+}
+
+// fits reports whether there is such a workload of a preset: only leases are
+// recovered after a kill.
+func (s shape) fits(p Preset) bool { return s.kind == result.KindRenewal || p.Params.Store == "" }
+
 // workload makes the shape's workload of a preset.
 func (s shape) workload(p Preset, ratePerS float64, durability []engines.Durability) Workload {
-	w := Workload{Name: p.Name + s.suffix, Kind: s.kind, Repetitions: s.repetitions, Params: p.Params}
+	w := Workload{Name: p.Name + s.suffix, Kind: kindOf(s.kind, p.Params.Store), Repetitions: s.repetitions, Params: p.Params}
 	w.Params.Preset = p.Name
 	w.Params.Loop = s.loop
 	w.Params.WarmupSeconds, w.Params.Seconds = s.warmup, s.seconds

@@ -79,7 +79,12 @@ func (p *Plan) profileWorkloads(r Request, profile Profile, c Catalog) error {
 			rate = profile.ratePerS
 		}
 		for _, s := range profile.shapes {
-			if suffix != "" && suffix != s.suffix {
+			switch {
+			case suffix != "" && suffix != s.suffix:
+				continue
+			case !s.fits(preset) && suffix != "":
+				return fmt.Errorf("--workloads: %s: only leases are recovered after a kill; want %s%s or %s%s", name, base, suffixOpen, base, suffixClosed)
+			case !s.fits(preset):
 				continue
 			}
 			// A shape without a class of the plan has no cell, unless it was asked for.
@@ -161,6 +166,7 @@ func (t *fileWorkload) expand(p *Plan, profile Profile, c Catalog) (w Workload, 
 	}
 	w.Name, w.Params = preset.Name, preset.Params
 	w.Params.Preset = preset.Name
+	w.Kind = kindOf(w.Kind, preset.Params.Store)
 	overlay(&w.Name, t.Name)
 	overlay(&w.Kind, t.Kind)
 	overlay(&w.Path, t.Path)
@@ -172,7 +178,7 @@ func (t *fileWorkload) expand(p *Plan, profile Profile, c Catalog) (w Workload, 
 		w.Params.Workers, w.Params.RatePerS = closedWorkers, 0
 	}
 	for _, s := range profile.shapes {
-		if s.kind == w.Kind && s.loop == w.Params.Loop {
+		if kindOf(s.kind, w.Params.Store) == w.Kind && s.loop == w.Params.Loop {
 			w.Params.WarmupSeconds, w.Params.Seconds, w.Repetitions = s.warmup, s.seconds, s.repetitions
 		}
 	}

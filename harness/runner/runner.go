@@ -373,6 +373,19 @@ func (s *Summary) count(c plan.Cell, res *result.Cell) {
 	}
 }
 
+// recordNames is what the records of a cell are called.
+func recordNames(c plan.Cell) string {
+	switch c.Workload.Kind {
+	case result.KindNodes:
+		return "nodes"
+	case result.KindQueryCache:
+		return "query results"
+	case result.KindTimeSeries:
+		return "points"
+	}
+	return "leases"
+}
+
 // violation says what a cell found against its durability class, or "".
 func violation(c plan.Cell, res *result.Cell) string {
 	if ch := res.Check; ch != nil {
@@ -382,10 +395,10 @@ func violation(c plan.Cell, res *result.Cell) string {
 			if res.Recovery != nil {
 				over = "by kill -9"
 			}
-			return fmt.Sprintf("%d of %d leases were lost %s", ch.Lost, ch.Records, over)
+			return fmt.Sprintf("%d of %d %s were lost %s", ch.Lost, ch.Records, recordNames(c), over)
 		}
 		if ch.Phantom > 0 {
-			return fmt.Sprintf("%d leases were there that nobody had stored", ch.Phantom)
+			return fmt.Sprintf("%d %s were there that nobody had stored", ch.Phantom, recordNames(c))
 		}
 	}
 	// Class interval may lose its window; the crash suite judges how much.
