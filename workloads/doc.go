@@ -2,9 +2,11 @@
 // a clock and without an engine.
 //
 //  1. [Params] is a workload in full; a [Preset] is one with a name and a source.
+//
 //  2. A [Space] is the population that follows from Params and a seed: for each
 //     actor its key, its node and the bytes of its lease, all recomputable, so
 //     that whoever reads a store back can tell a wrong record from a right one.
+//
 //  3. Each worker draws its own sequence of [Request]s from its own generator
 //     ([Renewal]). The sequence depends on the seed and the worker alone.
 //
