@@ -85,8 +85,8 @@ func TestRewritesUntilTheLogIsRecycled(t *testing.T) {
 
 func TestRewritingIsBounded(t *testing.T) {
 	c := rewriteTest(t, 0)
-	if c.Rewrite.LogRecycled || c.Rewrite.Bytes < 4<<20 {
-		t.Errorf("%+v, want the bound", c.Rewrite)
+	if c.Rewrite.LogRecycled || c.Rewrite.Bytes < 4<<20 && c.Rewrite.Seconds < leastRewrite.Seconds() { // on a slow machine time comes first
+		t.Errorf("%+v, want one of the bounds", c.Rewrite)
 	}
 	if !strings.Contains(strings.Join(c.Warnings, "\n"), "not seen to be recycled") {
 		t.Errorf("warnings %q do not say that it was not seen", c.Warnings)
