@@ -214,7 +214,7 @@ func BenchmarkShardedMap(b *testing.B) {
 	}
 }
 
-// benchDir is where a store of n leases and n renewals behind the last checkpoint is made.
+// recoveryStore makes a closed store of n leases with n renewals behind its last explicit checkpoint.
 func recoveryStore(b *testing.B, d engines.Driver, n int, config map[string]any) engines.Options {
 	b.Helper()
 	o := engines.Options{Dir: b.TempDir() + "/store", Durability: engines.Durability{Class: engines.Process}, Config: config}
