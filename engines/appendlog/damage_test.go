@@ -191,7 +191,7 @@ func TestDamageAfterCleanClose(t *testing.T) {
 				}
 			}
 		}
-		for _, kind := range []string{meta.Name, snapshotPrefix, ".wal"} {
+		for _, kind := range []string{meta.Name, snapshots.Prefix, ".wal"} {
 			n := 0
 			for name, c := range caught {
 				if strings.Contains(name, kind) {

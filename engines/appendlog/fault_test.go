@@ -119,7 +119,7 @@ func TestFailedSnapshot(t *testing.T) {
 		for i := range 50 {
 			put(t, e, engines.Nodes, fmt.Sprint(i), "value")
 		}
-		faulty.Set(vfs.Fault{Op: op, Name: snapshotPrefix, Err: unix.EIO})
+		faulty.Set(vfs.Fault{Op: op, Name: snapshots.Prefix, Err: unix.EIO})
 		if err := e.Checkpoint(context.Background()); !errors.Is(err, unix.EIO) {
 			t.Errorf("checkpoint with a failing operation %d: %v, want EIO", op, err)
 		}
@@ -142,7 +142,7 @@ func TestFailedSnapshot(t *testing.T) {
 func TestFailedOpen(t *testing.T) {
 	mem, want := closedStore(t, engines.Process)
 	for _, fault := range []vfs.Fault{
-		{Op: vfs.OpWrite, Name: meta.Name}, {Op: vfs.OpRead, Name: meta.Name}, {Op: vfs.OpRead, Name: snapshotPrefix},
+		{Op: vfs.OpWrite, Name: meta.Name}, {Op: vfs.OpRead, Name: meta.Name}, {Op: vfs.OpRead, Name: snapshots.Prefix},
 		{Op: vfs.OpRead, Name: ".wal"}, {Op: vfs.OpReadDir}, {Op: vfs.OpRename, Name: meta.Name}, {Op: vfs.OpSyncDir},
 	} {
 		m := clone(mem)

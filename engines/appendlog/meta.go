@@ -20,7 +20,7 @@ func leftovers(fsys vfs.FS, dir string) (string, error) {
 		return "", err
 	}
 	for _, n := range names {
-		if isSnapshot(n) {
+		if _, ok := snapshots.Start(n); ok {
 			return n, nil
 		}
 	}

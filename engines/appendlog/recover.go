@@ -93,7 +93,7 @@ func (e *engine) tidy() (wal.LSN, error) {
 	}
 	var newest wal.LSN
 	for _, n := range names {
-		if start, ok := snapshotStart(n); ok {
+		if start, ok := snapshots.Start(n); ok {
 			newest = max(newest, start)
 		}
 	}
@@ -108,7 +108,7 @@ func removeOlder(fsys vfs.FS, dir string, start wal.LSN) error {
 	}
 	removed := false
 	for _, n := range names {
-		if s, ok := snapshotStart(n); ok && s < start {
+		if s, ok := snapshots.Start(n); ok && s < start {
 			if !removed {
 				// A kill may have come between the rename of the newer one and the sync of its
 				// name: a power cut must not find the older one gone and the newer one unnamed.

@@ -2,15 +2,13 @@ package appendlog
 
 import (
 	"context"
-	"errors"
 	"path"
 	"sync/atomic"
 	"time"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/index"
+	"orbitbench/engines/internal/image"
 	"orbitbench/engines/internal/meta"
-	"orbitbench/engines/internal/snapshot"
 	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/wal"
 )
@@ -88,98 +86,42 @@ func (e *engine) snapshot(ctx context.Context, paced bool) error {
 	if err != nil {
 		return err
 	}
-	c := &copier{e: e, ctx: ctx, share: 1, closing: !paced}
+	source := image.Source{Share: 1, Shut: !paced, End: e.logEnd}
 	if paced {
-		c.share = e.config.SnapshotShare
+		source.Share = e.config.SnapshotShare
 	}
-	if err := c.write(e.path(snapshotName(start)), start); err != nil {
+	bytes, end, err := e.write(ctx, e.path(snapshots.Name(start)), start, source)
+	if err != nil {
 		return err
 	}
 	i := &e.snapshotInfo
 	i.start.Store(uint64(start))
-	i.next.Store(uint64(c.tail.end) + 1)
-	i.bytes.Store(c.bytes)
+	i.next.Store(uint64(end) + 1)
+	i.bytes.Store(bytes)
 	i.logAt.Store(logAt)
 	i.taken.Add(1)
-	e.spans.Add("snapshot", begin, time.Now(), uint64(c.bytes))
+	e.spans.Add("snapshot", begin, time.Now(), uint64(bytes))
 	if err := removeOlder(e.fs, e.dir, start); err != nil {
 		return err
 	}
 	return e.log.DropBefore(start)
 }
 
-// ownChunk is how full a chunk is at the end of a stripe for the next one to begin
-// another: a chunk that two share is read for each. Small stripes share theirs.
-const ownChunk = 64 << 10
-
-// copier writes the records of a store to a snapshot file.
-type copier struct {
-	e       *engine
-	ctx     context.Context
-	view    *index.View // whose records are copied; nil: what readers see
-	share   float64     // of the device's time
-	closing bool        // the engine is being closed, and this is the last thing it does
-	apart   bool        // the copy is a store of its own, with an empty log
-
-	tail  snapshotEnd
-	bytes int64
+// write makes the snapshot file name of the records of a view, or of what readers
+// see. When it returns nil the file is durable, and so is the log up to its end.
+func (e *engine) write(ctx context.Context, name string, start wal.LSN, s image.Source) (bytes int64, end wal.LSN, err error) {
+	s.Index, s.Seed = e.index, e.meta.Seed()
+	s.OnWrite = func(n int) error {
+		e.snapshotInfo.written.Add(uint64(n))
+		return context.Cause(ctx)
+	}
+	return snapshots.Write(e.fs, name, start, s)
 }
 
-// write makes the snapshot file name. When it returns nil the file is durable,
-// and so is the log up to its end.
-func (c *copier) write(name string, start wal.LSN) error {
-	e := c.e
-	head := snapshotHead{seed: e.meta.Seed(), start: start}
-	w, err := snapshot.Create(e.fs, name, snapshotTag, head.encode(nil), snapshot.Options{
-		Share: c.share,
-		OnWrite: func(n int) error {
-			e.snapshotInfo.written.Add(uint64(n))
-			return context.Cause(c.ctx)
-		},
-	})
-	if err != nil {
-		return err
-	}
-	if err := c.records(w); err != nil {
-		return errors.Join(err, w.Abort())
-	}
-	if err := w.Commit(); err != nil {
-		return err
-	}
-	c.bytes = w.Bytes()
-	return nil
-}
-
-func (c *copier) records(w *snapshot.Writer) error {
-	m := c.e.index.NewImager()
-	for i := range index.Stripes {
-		var err error
-		if c.tail.stripes[i], err = m.Gather(i, c.view, c.closing); err != nil {
-			return err
-		}
-		err = m.Each(func(tag uint32, block []byte) error {
-			if err := w.Append(block); err != nil {
-				return err
-			}
-			if w.Chunk() == len(c.tail.tags) {
-				c.tail.tags = append(c.tail.tags, tag)
-			}
-			return nil
-		})
-		if err == nil && (w.Pending() >= ownChunk || i == index.Stripes-1) {
-			err = w.Cut()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if !c.apart {
-		c.tail.end = c.e.log.Next() - 1
-		if err := c.e.log.Sync(); err != nil {
-			return err
-		}
-	}
-	return w.Append(c.tail.encode(nil))
+// logEnd makes the log durable up to the record that it returns.
+func (e *engine) logEnd() (wal.LSN, error) {
+	last := e.log.Next() - 1
+	return last, e.log.Sync()
 }
 
 // Snapshot is engines.Snapshotter: the records of a view, and an empty log.
@@ -193,10 +135,10 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	begin := time.Now()
-	c := &copier{e: e, ctx: ctx, view: v, share: e.config.SnapshotShare, apart: true}
-	if err := c.write(path.Join(dir, snapshotName(1)), 1); err != nil {
+	bytes, _, err := e.write(ctx, path.Join(dir, snapshots.Name(1)), 1, image.Source{View: v, Share: e.config.SnapshotShare})
+	if err != nil {
 		return err
 	}
-	e.spans.Add("copy", begin, time.Now(), uint64(c.bytes))
+	e.spans.Add("copy", begin, time.Now(), uint64(bytes))
 	return metaFormat.Write(e.fs, dir, meta.Meta{Seed: e.meta.Seed(), Base: e.meta.Base()})
 }

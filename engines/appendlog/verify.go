@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"sort"
 	"strings"
 
 	"orbitbench/engines"
@@ -57,11 +56,11 @@ func (v *verifier) run(ctx context.Context) error {
 	}
 	start, upTo := wal.LSN(1), wal.LSN(0)
 	for _, n := range names {
-		s, ok := snapshotStart(n)
+		s, ok := snapshots.Start(n)
 		if !ok {
 			continue
 		}
-		end, err := v.snapshot(ctx, n, s, m)
+		end, err := v.snapshot(ctx, s, m)
 		if err != nil {
 			return err
 		}
@@ -74,7 +73,7 @@ func (v *verifier) run(ctx context.Context) error {
 func (v *verifier) sizes(names []string) (total int64, err error) {
 	var files []string
 	for _, n := range names {
-		if isSnapshot(n) {
+		if _, ok := snapshots.Start(n); ok {
 			files = append(files, path.Join(v.dir, n))
 		}
 	}
@@ -99,60 +98,20 @@ func (v *verifier) sizes(names []string) (total int64, err error) {
 	return total + meta.Bytes, nil
 }
 
-func (v *verifier) snapshot(ctx context.Context, base string, start wal.LSN, m meta.Meta) (upTo wal.LSN, err error) {
-	name := path.Join(v.dir, base)
-	s, err := openStored(v.fs, name, start, m.Seed)
+func (v *verifier) snapshot(ctx context.Context, start wal.LSN, m meta.Meta) (upTo wal.LSN, err error) {
+	s, err := snapshots.Open(v.fs, v.dir, start, m.Seed)
 	if err != nil {
 		return 0, err
 	}
-	defer s.close()
-	r := s.lanes[0]
-	var buf, payload []byte
-	for i := range r.Chunks() - 1 {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		if payload, _, buf, err = r.Chunk(i, buf); err != nil {
-			return 0, err
-		}
-		n, err := s.checkChunk(i, payload)
-		if err != nil {
-			return 0, s.corrupt(r.ChunkOffset(i), err)
-		}
-		v.report.Records += n
-		v.progress(v.report.Bytes+r.ChunkOffset(i), v.total)
+	defer s.Close()
+	n, err := s.Verify(ctx, func(offset int64) { v.progress(v.report.Bytes+offset, v.total) })
+	if err != nil {
+		return 0, err
 	}
+	v.report.Records += n
 	v.report.Files++
-	v.report.Bytes += r.Size()
-	return s.end.end, nil
-}
-
-// checkChunk checks that the blocks of chunk i belong to their stripes and are in
-// the order of their tags, and returns how many there are.
-func (s *stored) checkChunk(i int, payload []byte) (n uint64, err error) {
-	at := s.chunks[i]
-	stripe := sort.Search(index.Stripes, func(k int) bool { return s.begin[k+1] > at })
-	tag, last := s.end.tags[i], uint32(0)
-	err = eachBlock(payload, func(o *index.Op) error {
-		for at >= s.begin[stripe+1] {
-			stripe++
-			last = 0
-		}
-		h := index.Hash(s.head.seed, o.Keyspace, o.Key)
-		switch {
-		case int(h>>56) != stripe || index.StripeOf(o.ID) != stripe:
-			return fmt.Errorf("record %d with key %x in stripe %d, its hash is %016x", o.ID, o.Key, stripe, h)
-		case n == 0 && uint32(h) != tag:
-			return fmt.Errorf("tag %08x of record %d, the end says that the first is %08x", uint32(h), o.ID, tag)
-		case uint32(h) < last:
-			return fmt.Errorf("tag %08x of record %d follows %08x", uint32(h), o.ID, last)
-		}
-		last = uint32(h)
-		at += int64(index.BlockBytes(o))
-		n++
-		return nil
-	})
-	return n, err
+	v.report.Bytes += s.Size()
+	return s.End(), nil
 }
 
 func (v *verifier) log(ctx context.Context, m meta.Meta, start, upTo wal.LSN) error {
@@ -200,8 +159,8 @@ func dump(ctx context.Context, fsys vfs.FS, dir string, w io.Writer) error {
 		return err
 	}
 	for _, n := range names {
-		if start, ok := snapshotStart(n); ok {
-			if err := dumpSnapshot(ctx, fsys, path.Join(dir, n), start, m.Seed, out); err != nil {
+		if start, ok := snapshots.Start(n); ok {
+			if err := dumpSnapshot(ctx, fsys, dir, start, m.Seed, out); err != nil {
 				return err
 			}
 		}
@@ -214,36 +173,13 @@ func dump(ctx context.Context, fsys vfs.FS, dir string, w io.Writer) error {
 	return errors.Join(err, out.err)
 }
 
-func dumpSnapshot(ctx context.Context, fsys vfs.FS, name string, start wal.LSN, seed uint64, out *printer) error {
-	s, err := openStored(fsys, name, start, seed)
+func dumpSnapshot(ctx context.Context, fsys vfs.FS, dir string, start wal.LSN, seed uint64, out *printer) error {
+	s, err := snapshots.Open(fsys, dir, start, seed)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	r := s.lanes[0]
-	out.printf("%s: start %d, hash seed %016x, %d chunks, %d bytes\n", name, s.head.start, s.head.seed, r.Chunks(), r.Size())
-	var buf, payload []byte
-	for i := range r.Chunks() - 1 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if payload, _, buf, err = r.Chunk(i, buf); err != nil {
-			return err
-		}
-		out.printf("  chunk %d: %d bytes, first tag %08x\n", i, len(payload), s.end.tags[i])
-		err := eachBlock(payload, func(o *index.Op) error { out.printf("    %s\n", describeOp(o)); return out.err })
-		if err != nil {
-			return s.corrupt(r.ChunkOffset(i), err)
-		}
-	}
-	out.printf("  end: log needed up to record %d\n", s.end.end)
-	for i, info := range s.end.stripes {
-		if info.Records > 0 || info.Floor > 0 {
-			out.printf("    stripe %02x: %d records of %d bytes up to version %d, deleted up to version %d\n",
-				i, info.Records, info.Bytes, info.Highest, info.Floor)
-		}
-	}
-	return out.err
+	defer s.Close()
+	return errors.Join(s.Dump(ctx, out.printf, describeOp), out.err)
 }
 
 // describe prints the operations of a log record.

@@ -1,6 +1,7 @@
-package appendlog
+package image
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,9 +12,11 @@ import (
 	"orbitbench/engines/internal/wal"
 )
 
-// A snapshot file is named snapshot- and the 16 hex digits of its start. Its
+var le = binary.LittleEndian
+
+// An image is named by the engine's prefix and the 16 hex digits of its start. Its
 // frame (header, chunks, index and footer, all with checksums) is that of
-// package snapshot with the tag "applog 2". What is in it (little endian):
+// package snapshot with the engine's tag. What is in it (little endian):
 //
 //	metadata in the header, 16 bytes:
 //
@@ -50,8 +53,6 @@ import (
 // The size of a block is a multiple of 16 up to 1 KiB, and above it a multiple of an eighth of the
 // next lower power of two.
 const (
-	snapshotPrefix = "snapshot-"
-
 	headBytes   = 8 + 8
 	endKind     = 'E'
 	endStripe   = 4 + 8 + 8 + 8
@@ -62,34 +63,32 @@ const (
 	maxStripe = 64 << 30 // bytes; more cannot be addressed in memory
 )
 
-var snapshotTag = snapshot.Tag([]byte("applog 2"))
-
-type snapshotHead struct {
+type head struct {
 	seed  uint64
 	start wal.LSN
 }
 
-func (h *snapshotHead) encode(dst []byte) []byte {
+func (h *head) encode(dst []byte) []byte {
 	dst = le.AppendUint64(dst, h.seed)
 	return le.AppendUint64(dst, uint64(h.start))
 }
 
-func decodeSnapshotHead(b []byte) (h snapshotHead, err error) {
+func decodeHead(b []byte) (h head, err error) {
 	if len(b) != headBytes {
 		return h, fmt.Errorf("metadata of %d bytes, want %d", len(b), headBytes)
 	}
-	return snapshotHead{seed: le.Uint64(b), start: wal.LSN(le.Uint64(b[8:]))}, nil
+	return head{seed: le.Uint64(b), start: wal.LSN(le.Uint64(b[8:]))}, nil
 }
 
-type snapshotEnd struct {
-	end     wal.LSN
+type end struct {
+	upTo    wal.LSN
 	stripes [index.Stripes]index.StripeInfo
 	tags    []uint32 // first tag of each chunk
 }
 
-func (t *snapshotEnd) encode(dst []byte) []byte {
+func (t *end) encode(dst []byte) []byte {
 	dst = append(dst, endKind)
-	dst = le.AppendUint64(dst, uint64(t.end))
+	dst = le.AppendUint64(dst, uint64(t.upTo))
 	for i := range t.stripes {
 		s := &t.stripes[i]
 		dst = le.AppendUint32(dst, s.Records)
@@ -103,12 +102,12 @@ func (t *snapshotEnd) encode(dst []byte) []byte {
 	return dst
 }
 
-// decodeSnapshotEnd decodes the end of a snapshot that has so many chunks before it.
-func decodeSnapshotEnd(b []byte, chunks int) (*snapshotEnd, error) {
+// decodeEnd decodes the end of an image that has so many chunks before it.
+func decodeEnd(b []byte, chunks int) (*end, error) {
 	if want := endTags + endTagBytes*chunks; len(b) != want || b[0] != endKind {
 		return nil, fmt.Errorf("end of %d bytes, want type E and %d", len(b), want)
 	}
-	t := &snapshotEnd{end: wal.LSN(le.Uint64(b[1:])), tags: make([]uint32, chunks)}
+	t := &end{upTo: wal.LSN(le.Uint64(b[1:])), tags: make([]uint32, chunks)}
 	for i := range t.stripes {
 		e := b[endStripes+i*endStripe:]
 		t.stripes[i] = index.StripeInfo{
@@ -140,19 +139,21 @@ func eachBlock(b []byte, yield func(*index.Op) error) error {
 	return nil
 }
 
-func snapshotName(start wal.LSN) string { return fmt.Sprintf("%s%016x", snapshotPrefix, uint64(start)) }
+// Format is what an engine calls its images.
+type Format struct {
+	Tag    snapshot.Tag // with the number of the format
+	Prefix string       // of their names, such as "snapshot-"
+}
 
-// snapshotStart is the inverse of snapshotName.
-func snapshotStart(name string) (wal.LSN, bool) {
-	digits, ok := strings.CutPrefix(name, snapshotPrefix)
+// Name returns the base name of an image by the log record at which replay begins.
+func (f Format) Name(start wal.LSN) string { return fmt.Sprintf("%s%016x", f.Prefix, uint64(start)) }
+
+// Start is the inverse of Name; ok is false if it is no such name.
+func (f Format) Start(name string) (start wal.LSN, ok bool) {
+	digits, ok := strings.CutPrefix(name, f.Prefix)
 	if !ok || len(digits) != 16 {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(digits, 16, 64)
-	return wal.LSN(n), err == nil && snapshotName(wal.LSN(n)) == name
-}
-
-func isSnapshot(name string) bool {
-	_, ok := snapshotStart(name)
-	return ok
+	return wal.LSN(n), err == nil && f.Name(wal.LSN(n)) == name
 }
