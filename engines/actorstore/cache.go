@@ -40,6 +40,9 @@ func createdAt(value []byte) int64 {
 // nothing is left to evict.
 func (e *engine) makeRoom(ctx context.Context, more int64) error {
 	limit := e.config.QueryCacheBytes
+	if err := e.index.LoadAll(ctx); err != nil { // how much there is shows when all is in memory
+		return err
+	}
 	if e.cache.Bytes()+more <= limit {
 		return nil
 	}
@@ -65,6 +68,9 @@ func (e *engine) makeRoom(ctx context.Context, more int64) error {
 
 // sweepCache deletes entries that have run out.
 func (e *engine) sweepCache(ctx context.Context) error {
+	if e.index.Away() > 0 {
+		return nil // what has run out will be found when it is in memory
+	}
 	e.evicting.Lock()
 	defer e.evicting.Unlock()
 	const step = 1024

@@ -8,9 +8,8 @@ import (
 	"time"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/index"
+	"orbitbench/engines/internal/image"
 	"orbitbench/engines/internal/meta"
-	"orbitbench/engines/internal/snapshot"
 	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/wal"
 )
@@ -41,17 +40,17 @@ func (e *engine) wantsCheckpoint() bool {
 		return false
 	}
 	limit = max(limit, e.checkpointInfo.bytes.Load())
-	return e.logSince() > uint64(limit) || e.unsealed.Load() >= e.config.SeriesTailPoints
+	return e.logSince() > uint64(limit) || e.index.Points()-e.sealed.Load() >= uint64(e.config.SeriesTailPoints)
 }
 
 // logSince returns the bytes of log records since the latest checkpoint began.
 func (e *engine) logSince() uint64 { return e.log.Stats().RecordBytes - e.checkpointInfo.logAt.Load() }
 
-// closeWantsCheckpoint compares what the next open would have to replay with what
-// it would load instead. A replayed byte costs about as much as a loaded one.
+// closeWantsCheckpoint reports whether the next open would have to replay more than
+// takes a millisecond or two: with less it can read a record at once, whatever the size of the store.
 func (e *engine) closeWantsCheckpoint() bool {
-	const always = 1 << 20 // replayed in a few milliseconds
-	return e.logSince() > max(always, uint64(e.index.UsedBytes())/4)
+	const little = 256 << 10
+	return e.logSince() > little
 }
 
 // Checkpoint is engines.Checkpointer: it seals points, writes a checkpoint and cuts the log.
@@ -96,16 +95,17 @@ func (e *engine) checkpoint(ctx context.Context, paced bool) error {
 	if err != nil {
 		return err
 	}
-	c := &copier{e: e, ctx: ctx, share: 1, closing: !paced}
+	source := image.Source{Share: 1, Shut: !paced, End: e.logEnd}
 	if paced {
-		c.share = e.config.CheckpointShare
+		source.Share = e.config.CheckpointShare
 	}
-	if err := c.write(e.path(checkpointName(start)), start); err != nil {
+	bytes, end, err := e.write(ctx, e.dir, start, source)
+	if err != nil {
 		return err
 	}
 	i := &e.checkpointInfo
 	i.start.Store(uint64(start))
-	i.bytes.Store(c.bytes)
+	i.bytes.Store(bytes)
 	i.logAt.Store(logAt)
 	i.taken.Add(1)
 	noted, err := e.log.Append(kindCheckpoint, le.AppendUint64(nil, uint64(start)))
@@ -115,85 +115,38 @@ func (e *engine) checkpoint(ctx context.Context, paced bool) error {
 	case !errors.Is(err, engines.ErrFull): // without room the ids rest until the next checkpoint
 		return err
 	}
-	if noted == c.tail.end+1 {
+	if noted == end+1 {
 		i.next.Store(uint64(noted) + 1) // nothing else has happened since
 	}
-	e.spans.Add("checkpoint", begin, time.Now(), uint64(c.bytes))
-	if err := removeOlder(e.fs, e.dir, start); err != nil {
+	e.spans.Add("checkpoint", begin, time.Now(), uint64(bytes))
+	if err := removeOthers(e.fs, e.dir, start); err != nil {
 		return err
 	}
 	return e.log.DropBefore(start)
 }
 
-// copier writes the records of a store to a checkpoint file.
-type copier struct {
-	e       *engine
-	ctx     context.Context
-	view    *index.View // whose records are copied; nil: what readers see
-	share   float64     // of the device's time
-	closing bool        // the engine is being closed, and this is the last thing it does
-	apart   bool        // the copy is a store of its own, with an empty log
-
-	buf   []byte
-	tail  checkpointEnd
-	bytes int64
-}
-
-// write makes the checkpoint file name. When it returns nil the file is durable,
-// and so is the log up to its end.
-func (c *copier) write(name string, start wal.LSN) error {
-	e := c.e
-	head := checkpointHead{seed: e.meta.Seed(), start: start, live: e.index.Live()}
-	w, err := snapshot.Create(e.fs, name, checkpointTag, head.encode(nil), snapshot.Options{
-		Share: c.share,
-		OnWrite: func(n int) error {
-			e.checkpointInfo.written.Add(uint64(n))
-			return context.Cause(c.ctx)
-		},
-	})
+// write makes the two files of a checkpoint in dir, of the records of a view or of
+// what readers see. When it returns nil they are durable, and so is the log up to the end. The series
+// come first: a checkpoint without them would be damaged. Blocks do not change meanwhile, as
+// they do so before a checkpoint begins, and never while a view is open.
+func (e *engine) write(ctx context.Context, dir string, start wal.LSN, s image.Source) (bytes int64, end wal.LSN, err error) {
+	s.Index, s.Seed = e.index, e.meta.Seed()
+	s.OnWrite = func(n int) error {
+		e.checkpointInfo.written.Add(uint64(n))
+		return context.Cause(ctx)
+	}
+	series, err := e.writeSeries(path.Join(dir, seriesFiles.Name(start)), start, s.Share, s.OnWrite)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	if err := c.records(w); err != nil {
-		return errors.Join(err, w.Abort())
-	}
-	if err := w.Commit(); err != nil {
-		return err
-	}
-	c.bytes = w.Bytes()
-	return nil
+	bytes, end, err = checkpoints.Write(e.fs, path.Join(dir, checkpoints.Name(start)), start, s)
+	return bytes + series, end, err
 }
 
-func (c *copier) records(w *snapshot.Writer) error {
-	for i := range index.Stripes {
-		for cursor := 0; cursor >= 0; {
-			var err error
-			c.buf = c.buf[:0]
-			cursor, c.tail.floors[i], err = c.e.index.Slice(i, cursor, c.view, c.closing, func(o *index.Op) { c.buf = index.AppendOp(c.buf, o) })
-			if err != nil {
-				return err
-			}
-			if err := w.Append(c.buf); err != nil {
-				return err
-			}
-		}
-	}
-	names, blocks := c.e.series.snapshot()
-	for i, name := range names {
-		for _, b := range blocks[i] {
-			c.buf = appendBlock(c.buf[:0], name, b)
-			if err := w.Append(c.buf); err != nil {
-				return err
-			}
-		}
-	}
-	if !c.apart {
-		c.tail.end = c.e.log.Next() - 1
-		if err := c.e.log.Sync(); err != nil {
-			return err
-		}
-	}
-	return w.Append(c.tail.encode(c.buf[:0]))
+// logEnd makes the log durable up to the record that it returns.
+func (e *engine) logEnd() (wal.LSN, error) {
+	last := e.log.Next() - 1
+	return last, e.log.Sync()
 }
 
 // Snapshot is engines.Snapshotter: the records of a view, and an empty log.
@@ -207,10 +160,10 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	begin := time.Now()
-	c := &copier{e: e, ctx: ctx, view: v, share: e.config.CheckpointShare, apart: true}
-	if err := c.write(path.Join(dir, checkpointName(1)), 1); err != nil {
+	bytes, _, err := e.write(ctx, dir, 1, image.Source{View: v, Share: e.config.CheckpointShare})
+	if err != nil {
 		return err
 	}
-	e.spans.Add("copy", begin, time.Now(), uint64(c.bytes))
+	e.spans.Add("copy", begin, time.Now(), uint64(bytes))
 	return metaFormat.Write(e.fs, dir, meta.Meta{Seed: e.meta.Seed(), Base: e.meta.Base()})
 }

@@ -31,6 +31,14 @@ type contents map[string]string
 
 func readAll(t *testing.T, e engines.Engine) contents {
 	t.Helper()
+	all, err := tryReadAll(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func tryReadAll(e engines.Engine) (contents, error) {
 	all := contents{}
 	for _, ks := range engines.AllKeyspaces() {
 		err := e.Scan(context.Background(), ks, nil, nil, func(key, value []byte, v engines.Version) error {
@@ -38,10 +46,10 @@ func readAll(t *testing.T, e engines.Engine) contents {
 			return nil
 		})
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 	}
-	return all
+	return all, nil
 }
 
 func (c contents) equal(o contents) bool {
@@ -205,7 +213,7 @@ func TestDamageAfterCleanClose(t *testing.T) {
 				}
 			}
 		}
-		for _, kind := range []string{meta.Name, checkpointPrefix, ".wal"} {
+		for _, kind := range []string{meta.Name, checkpoints.Prefix, seriesFiles.Prefix, ".wal"} {
 			n := 0
 			for name, c := range caught {
 				if strings.Contains(name, kind) {
@@ -266,10 +274,20 @@ func judgeDamage(t *testing.T, m *vfs.Mem, want contents, what string, class eng
 		}
 		return true
 	}
-	if got := readAll(t, e); !got.equal(want) {
-		t.Errorf("%s: opened with wrong data (%d records, want %d)", what, len(got), len(want))
+	defer mustClose(t, e)
+	got, err := tryReadAll(e)
+	if errors.Is(err, engines.ErrCorrupt) { // met when the records were brought in
+		if verr == nil {
+			t.Errorf("%s: reading gives %v, but verify finds nothing", what, err)
+		}
+		if _, err := tryReadAll(e); !errors.Is(err, engines.ErrCorrupt) {
+			t.Errorf("%s: read again: %v, want ErrCorrupt as before", what, err)
+		}
+		return true
 	}
-	mustClose(t, e)
+	if err != nil || !got.equal(want) {
+		t.Errorf("%s: opened with wrong data (%d records, want %d, %v)", what, len(got), len(want), err)
+	}
 	return false
 }
 

@@ -41,7 +41,8 @@ type Config struct {
 	// Checkpoint and Close take one.
 	CheckpointLogBytes int64 `json:"checkpoint_log_bytes"`
 	// CheckpointOnClose makes Close take a checkpoint when the log since the last one
-	// would take longer to replay than the checkpoint to load. Default true.
+	// is longer than 256 KiB, so that the next Open has almost nothing to replay. Close then
+	// takes as long as writing all records does. Default true.
 	CheckpointOnClose bool `json:"checkpoint_on_close"`
 	// CheckpointShare is the part of the time that a background checkpoint may keep
 	// the device busy: above 0, at most 1 (no rest). Default 0.5.

@@ -40,8 +40,8 @@ type engine struct {
 	evicting sync.Mutex    // one at a time makes room in the query cache
 	evicted  atomic.Uint64 // batches by which the engine itself has removed entries
 
-	series   *seriesStore
-	unsealed atomic.Int64 // points put into the index since they were sealed last, about
+	series *seriesStore
+	sealed atomic.Uint64 // index.Points when points were sealed last
 
 	checkpointing  sync.Mutex // one checkpoint at a time
 	checkpointInfo checkpointInfo
@@ -52,7 +52,7 @@ type engine struct {
 	closing    atomic.Bool
 
 	spans    storedir.Spans
-	replayed uint64
+	replayed replayedRecords
 }
 
 func (e *engine) path(name string) string { return path.Join(e.dir, name) }
@@ -82,7 +82,7 @@ func (e *engine) Stats() engines.Stats {
 	st.CacheBytes = uint64(e.cache.Bytes())
 	st.TableBytes += uint64(e.series.bytes.Load())
 	st.CheckpointBytes, st.Checkpoints = e.checkpointInfo.written.Load(), e.checkpointInfo.taken.Load()
-	st.ReplayedRecords = e.replayed
+	st.ReplayedRecords = e.replayed.Load()
 	return st
 }
 

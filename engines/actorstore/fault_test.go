@@ -119,7 +119,7 @@ func TestFailedCheckpoint(t *testing.T) {
 		for i := range 50 {
 			put(t, e, engines.Nodes, fmt.Sprint(i), "value")
 		}
-		faulty.Set(vfs.Fault{Op: op, Name: checkpointPrefix, Err: unix.EIO})
+		faulty.Set(vfs.Fault{Op: op, Name: checkpoints.Prefix, Err: unix.EIO})
 		if err := e.Checkpoint(context.Background()); !errors.Is(err, unix.EIO) {
 			t.Errorf("checkpoint with a failing operation %d: %v, want EIO", op, err)
 		}
@@ -142,7 +142,7 @@ func TestFailedCheckpoint(t *testing.T) {
 func TestFailedOpen(t *testing.T) {
 	mem, want := closedStore(t, engines.Process)
 	for _, fault := range []vfs.Fault{
-		{Op: vfs.OpWrite, Name: meta.Name}, {Op: vfs.OpRead, Name: meta.Name}, {Op: vfs.OpRead, Name: checkpointPrefix},
+		{Op: vfs.OpWrite, Name: meta.Name}, {Op: vfs.OpRead, Name: meta.Name}, {Op: vfs.OpRead, Name: checkpoints.Prefix},
 		{Op: vfs.OpRead, Name: ".wal"}, {Op: vfs.OpReadDir}, {Op: vfs.OpRename, Name: meta.Name}, {Op: vfs.OpSyncDir},
 	} {
 		m := clone(mem)

@@ -67,7 +67,7 @@ func eachReplayed(r wal.Record, start wal.LSN, yield func(*index.Op) error) erro
 	}
 	noted, err := parseCheckpoint(r.Payload)
 	if err == nil && noted > start {
-		err = fmt.Errorf("%s is missing, which it says was written", checkpointName(noted))
+		err = fmt.Errorf("%s is missing, which it says was written", checkpoints.Name(noted))
 	}
 	return err
 }

@@ -42,18 +42,15 @@ func FuzzLogRecord(f *testing.F) {
 	})
 }
 
-func FuzzCheckpointChunk(f *testing.F) {
-	b := index.AppendOp(nil, &index.Op{Kind: engines.OpPut, Keyspace: engines.Nodes, ID: 256, Version: 3, Key: []byte("k"), Value: []byte("value")})
+func FuzzSeriesChunk(f *testing.F) {
+	var b []byte
 	for _, blk := range encodeBlocks(somePoints(f, rand.New(rand.NewPCG(1, 2)), 5)) {
 		b = appendBlock(b, "metric", blk)
 	}
-	end := checkpointEnd{end: 5}
-	end.floors[3] = 8
-	f.Add(end.encode(b))
+	f.Add(seriesEnd{1, 5}.encode(b))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var again []byte
-		end, err := eachRecord(b, func(o *index.Op) error { again = index.AppendOp(again, o); return nil },
-			func(metric string, blk *block) error { again = appendBlock(again, metric, blk); return nil })
+		end, err := eachBlock(b, func(metric string, blk *block) error { again = appendBlock(again, metric, blk); return nil })
 		if err != nil {
 			return
 		}
@@ -88,17 +85,6 @@ func FuzzBlock(f *testing.F) {
 		}
 		if again := w.block(); again.n != b.n || again.first != first || again.last != last || again.check() != nil {
 			t.Errorf("encoded again it is %d points from %d to %d", again.n, again.first, again.last)
-		}
-	})
-}
-
-func FuzzCheckpointHead(f *testing.F) {
-	h := checkpointHead{seed: 1, start: 2}
-	h.live[9] = 4
-	f.Add(h.encode(nil))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if h, err := decodeCheckpointHead(b); err == nil && !bytes.Equal(h.encode(nil), b) {
-			t.Errorf("head %x: decoded and encoded it is %x", b, h.encode(nil))
 		}
 	})
 }

@@ -5,128 +5,173 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
+	"io/fs"
 	"sync/atomic"
+	"time"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/index"
 	"orbitbench/engines/internal/snapshot"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
 )
 
-// loadCheckpoint brings the records and blocks of a checkpoint into memory and
-// returns its end. Chunks are read, checked and applied by one goroutine per processor.
+// loadCheckpoint brings the blocks of a checkpoint into memory, gives the index its
+// records to take when they are needed, and returns its end.
 func (e *engine) loadCheckpoint(ctx context.Context, start wal.LSN) (wal.LSN, error) {
-	name := e.path(checkpointName(start))
-	r, head, err := openCheckpoint(e.fs, name, start)
+	if err := readSeries(ctx, e.fs, e.dir, start, e.meta.Seed(), func(metric string, b *block) error {
+		b.data = bytes.Clone(b.data)
+		return e.series.load(metric, b)
+	}); err != nil {
+		return 0, err
+	}
+	f, err := checkpoints.Open(e.fs, e.dir, start, e.meta.Seed())
 	if err != nil {
 		return 0, err
 	}
-	defer r.Close() // opened for reading: nothing can be lost
-	if head.seed != e.meta.Seed() {
-		return 0, &engines.CorruptError{File: name, Offset: 0, Reason: fmt.Sprintf("hash seed %016x, %s says %016x", head.seed, meta.Name, e.meta.Seed())}
+	m, err := f.Image(e.fs, e.replayError)
+	if err == nil {
+		err = e.index.SetImage(m)
 	}
-	if err := e.index.Reserve(head.live); err != nil {
+	if err != nil {
+		f.Close()
 		return 0, err
 	}
-	l := loader{e: e, r: r, name: name}
-	var done sync.WaitGroup
-	errs := make([]error, min(max(1, runtime.GOMAXPROCS(0)), 8))
-	for i := range errs {
-		done.Go(func() { errs[i] = l.run(ctx) })
-	}
-	done.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return 0, err
-		}
-	}
-	if l.end == nil {
-		return 0, &engines.CorruptError{File: name, Offset: r.Size(), Reason: "the end of the checkpoint is missing"}
-	}
-	if metric, ok := e.series.finishLoad(); !ok {
-		return 0, &engines.CorruptError{File: name, Offset: -1, Reason: fmt.Sprintf("blocks of metric %q overlap", metric)}
-	}
-	for i, f := range l.end.floors {
-		e.index.RaiseFloor(i, f)
-	}
-	return l.end.end, nil
+	return f.End(), nil
 }
 
-// loader is shared by the goroutines that load one checkpoint.
-type loader struct {
-	e      *engine
-	r      *snapshot.Reader
-	name   string
-	next   atomic.Int64 // chunk to take
-	failed atomic.Bool
-	end    *checkpointEnd // written by the goroutine that takes the last chunk
-}
-
-func (l *loader) run(ctx context.Context) (err error) {
-	defer func() {
-		if err != nil {
-			l.failed.Store(true)
-		}
-	}()
-	var buf []byte
-	for !l.failed.Load() {
-		i := int(l.next.Add(1)) - 1
-		if i >= l.r.Chunks() {
-			return nil
-		}
+// readSeries reads the series file of a checkpoint, checks it to its last point,
+// and calls seal for each block, whose data is valid until seal returns.
+func readSeries(ctx context.Context, fsys vfs.FS, dir string, start wal.LSN, seed uint64, seal func(string, *block) error) error {
+	r, err := openSeries(fsys, dir, start, seed)
+	if err != nil {
+		return err
+	}
+	defer r.Close() // opened for reading: nothing can be lost
+	name := dir + "/" + seriesFiles.Name(start)
+	var read seriesEnd
+	var order blockOrder
+	var end *seriesEnd
+	var payload, buf []byte
+	for i := range r.Chunks() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		payload, _, b, err := l.r.Chunk(i, buf)
+		if payload, _, buf, err = r.Chunk(i, buf); err != nil {
+			return err
+		}
+		end, err = eachBlock(payload, func(metric string, b *block) error {
+			read.blocks++
+			read.points += uint64(b.n)
+			if err := order.follows(metric, b); err != nil {
+				return err
+			}
+			return seal(metric, b)
+		})
+		if err == nil && (end != nil) != (i == r.Chunks()-1) {
+			err = errors.New("the end is not where the last chunk ends")
+		}
 		if err != nil {
-			return err
+			return &engines.CorruptError{File: name, Offset: r.ChunkOffset(i), Reason: err.Error()}
 		}
-		buf = b
-		if err := l.chunk(i, payload); err != nil {
-			return err
-		}
+	}
+	if end == nil || *end != read {
+		return &engines.CorruptError{File: name, Offset: r.Size(), Reason: fmt.Sprintf("%d blocks with %d points, and the end does not say so", read.blocks, read.points)}
 	}
 	return nil
 }
 
-func (l *loader) chunk(i int, payload []byte) error {
-	put := l.e.index.NewLoader()
-	end, err := eachRecord(payload, put.Put, func(metric string, b *block) error {
-		b.data = bytes.Clone(b.data)
-		l.e.series.load(metric, b)
-		return nil
-	})
-	put.Done()
-	if end != nil && i != l.r.Chunks()-1 && err == nil {
-		err = errors.New("the end is not in the last chunk")
-	}
-	if errors.Is(err, engines.ErrFull) {
-		return err
+// openSeries opens a series file and checks what its head says.
+func openSeries(fsys vfs.FS, dir string, start wal.LSN, seed uint64) (*snapshot.Reader, error) {
+	name := dir + "/" + seriesFiles.Name(start)
+	r, err := snapshot.Open(fsys, name, seriesFiles.Tag)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &engines.CorruptError{File: name, Offset: -1, Reason: "is missing beside " + checkpoints.Name(start)}
 	}
 	if err != nil {
-		return &engines.CorruptError{File: l.name, Offset: -1, Reason: fmt.Sprintf("chunk %d: %v", i, err)}
+		return nil, err
 	}
-	if end != nil {
-		l.end = end
+	if h := r.Meta(); len(h) != headBytes || le.Uint64(h) != seed || wal.LSN(le.Uint64(h[8:])) != start {
+		err := &engines.CorruptError{File: name, Offset: 0, Reason: fmt.Sprintf("metadata %x, want hash seed %016x and start %d", h, seed, start)}
+		return nil, errors.Join(err, r.Close())
 	}
+	return r, nil
+}
+
+// blockOrder checks that blocks come in order and do not overlap.
+type blockOrder struct {
+	metric string
+	last   uint64
+	any    bool
+}
+
+func (o *blockOrder) follows(metric string, b *block) error {
+	if o.any && (metric < o.metric || metric == o.metric && b.first <= o.last) {
+		return fmt.Errorf("block of %q from %d follows one of %q to %d", metric, b.first, o.metric, o.last)
+	}
+	o.metric, o.last, o.any = metric, b.last, true
 	return nil
 }
 
-// openCheckpoint opens a checkpoint and checks what its head says.
-func openCheckpoint(fsys vfs.FS, name string, start wal.LSN) (*snapshot.Reader, checkpointHead, error) {
-	r, err := snapshot.Open(fsys, name, checkpointTag)
+// writeSeries makes a series file durable.
+func (e *engine) writeSeries(name string, start wal.LSN, share float64, written func(int) error) (size int64, err error) {
+	head := le.AppendUint64(le.AppendUint64(nil, e.meta.Seed()), uint64(start))
+	w, err := snapshot.Create(e.fs, name, seriesFiles.Tag, head, snapshot.Options{Share: share, OnWrite: written})
 	if err != nil {
-		return nil, checkpointHead{}, err
+		return 0, err
 	}
-	head, err := decodeCheckpointHead(r.Meta())
-	if err == nil && head.start != start {
-		err = fmt.Errorf("start %d in a file named for %d", head.start, start)
+	var end seriesEnd
+	var buf []byte
+	metrics, blocks := e.series.snapshot()
+	for i, metric := range metrics {
+		for _, b := range blocks[i] {
+			end.blocks++
+			end.points += uint64(b.n)
+			buf = appendBlock(buf[:0], metric, b)
+			if err := w.Append(buf); err != nil {
+				return 0, errors.Join(err, w.Abort())
+			}
+		}
 	}
-	if err != nil {
-		return nil, head, errors.Join(&engines.CorruptError{File: name, Offset: 0, Reason: err.Error()}, r.Close())
+	if err := w.Append(end.encode(buf[:0])); err != nil {
+		return 0, errors.Join(err, w.Abort())
 	}
-	return r, head, nil
+	if err := w.Commit(); err != nil {
+		return 0, err
+	}
+	return w.Bytes(), nil
 }
+
+// firstReads is how long the records stay in the checkpoint after Open but for
+// those that are asked for: loading would compete with the first of these.
+const firstReads = 5 * time.Millisecond
+
+// warm brings all records into memory in the background.
+func (e *engine) warm() {
+	defer e.background.Done()
+	begin := time.Now()
+	select {
+	case <-e.stopped.Done():
+		return
+	case <-time.After(firstReads):
+	}
+	if err := e.index.LoadAll(e.stopped); err != nil {
+		if e.stopped.Err() == nil {
+			e.logf("actorstore %s: loading the checkpoint: %v", e.dir, err)
+		}
+		return
+	}
+	e.spans.Add("load", begin, time.Now(), 0)
+}
+
+// replayError makes what was wrong with operations of the log damage of it.
+func (e *engine) replayError(err error) error {
+	var bad *index.ReplayError
+	if errors.As(err, &bad) {
+		return corruptLog(e.path(logName), "%v", bad)
+	}
+	return err
+}
+
+// replayedRecords counts records of the log, on several goroutines.
+type replayedRecords struct{ atomic.Uint64 }

@@ -20,7 +20,7 @@ func leftovers(fsys vfs.FS, dir string) (string, error) {
 		return "", err
 	}
 	for _, n := range names {
-		if _, ok := checkpointStart(n); ok {
+		if _, ok := checkpoints.Start(n); ok {
 			return n, nil
 		}
 	}

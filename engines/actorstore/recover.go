@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"runtime"
 	"time"
 
 	"orbitbench/engines"
@@ -42,8 +43,9 @@ func openAt(ctx context.Context, fsys vfs.FS, o engines.Options, now func() int6
 		}
 		return nil, errors.Join(storedir.FullDevice(err), e.dirLock.Close())
 	}
-	e.background.Add(1)
+	e.background.Add(2)
 	go e.loop()
+	go e.warm()
 	return e, nil
 }
 
@@ -75,10 +77,9 @@ func (e *engine) recover(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	e.unsealed.Store(int64(e.index.RecountCold()))
 	e.checkpointInfo.start.Store(uint64(start))
 	e.checkpointInfo.logAt.Store(-uint64(info.Bytes)) // what was replayed counts as log since the checkpoint
-	if start > 0 && e.replayed == 0 {
+	if start > 0 && e.replayed.Load() == 0 {
 		e.checkpointInfo.next.Store(uint64(e.log.Next()))
 	}
 	if err := e.meta.Reserve(e.durability.Class, uint64(e.index.Highest())); err != nil {
@@ -104,37 +105,41 @@ func (e *engine) tidy() (wal.LSN, error) {
 	}
 	var newest wal.LSN
 	for _, n := range names {
-		if start, ok := checkpointStart(n); ok {
+		if start, ok := checkpoints.Start(n); ok {
 			newest = max(newest, start)
 		}
 	}
-	return newest, removeOlder(e.fs, e.dir, newest)
+	return newest, removeOthers(e.fs, e.dir, newest)
 }
 
-// removeOlder removes the checkpoints before start.
-func removeOlder(fsys vfs.FS, dir string, start wal.LSN) error {
+// removeOthers removes the checkpoints before start, and the series files that
+// do not belong to it: those of a checkpoint that was never finished, too.
+func removeOthers(fsys vfs.FS, dir string, start wal.LSN) error {
 	names, err := fsys.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	removed := false
+	var others []string
 	for _, n := range names {
-		if s, ok := checkpointStart(n); ok && s < start {
-			if !removed {
-				// A kill may have come between the rename of the newer one and the sync of its
-				// name: a power cut must not find the older one gone and the newer one unnamed.
-				if err := fsys.SyncDir(dir); err != nil {
-					return err
-				}
-			}
-			if err := fsys.Remove(path.Join(dir, n)); err != nil {
-				return err
-			}
-			removed = true
+		if s, ok := checkpoints.Start(n); ok && s < start {
+			others = append(others, n)
+		}
+		if s, ok := seriesFiles.Start(n); ok && s != start {
+			others = append(others, n)
 		}
 	}
-	if !removed {
+	if len(others) == 0 {
 		return nil
+	}
+	// A kill may have come between the rename of the newest one and the sync of its
+	// name: a power cut must not find the others gone and the newest one unnamed.
+	if err := fsys.SyncDir(dir); err != nil {
+		return err
+	}
+	for _, n := range others { // by name, so checkpoints go before what they need
+		if err := fsys.Remove(path.Join(dir, n)); err != nil {
+			return err
+		}
 	}
 	return fsys.SyncDir(dir)
 }
@@ -144,16 +149,15 @@ func removeOlder(fsys vfs.FS, dir string, start wal.LSN) error {
 func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInfo, error) {
 	o := e.logOptions()
 	o.Next = max(start, upTo+1)
-	d := index.NewDealer(e.index, upTo)
-	log, info, err := wal.Open(ctx, o, start-1, func(_ int, r wal.Record) error {
-		if r.LSN%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
+	o.ReplayWorkers = min(max(runtime.GOMAXPROCS(0), 1), 8)
+	d := index.NewLanes(e.index, upTo, o.ReplayWorkers)
+	o.Round = func(valid wal.LSN) error { return e.replayError(d.Round(valid)) }
+	log, info, err := wal.Open(ctx, o, start-1, func(lane int, r wal.Record) error {
 		if r.Kind != kindCheckpoint {
-			e.replayed++
+			e.replayed.Add(1)
 		}
 		err := eachReplayed(r, start, func(o *index.Op) error {
-			d.Add(r.LSN, o)
+			d.AddTo(lane, r.LSN, o)
 			return nil
 		})
 		if err != nil {
@@ -161,12 +165,6 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 		}
 		return nil
 	})
-	if derr := d.Finish(); err == nil && derr != nil {
-		err = corruptLog(e.path(logName), "%v", derr)
-		if errors.Is(derr, engines.ErrFull) {
-			err = derr
-		}
-	}
 	e.log = log
 	if err != nil {
 		return info, err

@@ -46,8 +46,8 @@ func (r *run) at(i int) point {
 // seal seals every point of the index that readers can see. It stops early
 // while a view is open, whose points must stay where they are.
 func (e *engine) seal(ctx context.Context) error {
-	before := e.unsealed.Load()
-	if before <= 0 {
+	before := e.index.Points()
+	if before == e.sealed.Load() {
 		return nil
 	}
 	var keys index.Keys
@@ -84,7 +84,7 @@ func (e *engine) seal(ctx context.Context) error {
 		from, after = append(from[:0], keys.At(keys.Len()-1)...), true
 	}
 	if e.sealRun(&r) {
-		e.unsealed.Add(-before)
+		e.sealed.Store(before)
 	}
 	return nil
 }

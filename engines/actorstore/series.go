@@ -42,6 +42,9 @@ type seriesStore struct {
 // series is the blocks of one metric. They do not overlap, and are replaced as a whole.
 type series struct{ blocks []*block }
 
+// Len is index.Cold.
+func (s *seriesStore) Len() uint64 { return s.points.Load() }
+
 func newSeriesStore() *seriesStore { return &seriesStore{series: make(map[string]*series)} }
 
 // blocksOf returns the blocks of a metric in order.
@@ -136,40 +139,20 @@ func (s *seriesStore) replace(metric string, from, to int, blocks []*block) {
 	s.epoch.Add(1)
 }
 
-// load adds a block of a checkpoint; finishLoad puts them in order.
-func (s *seriesStore) load(metric string, b *block) {
+// load adds a block of a checkpoint; they come in order.
+func (s *seriesStore) load(metric string, b *block) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.series[metric]
 	if e == nil {
 		e = &series{}
 		s.series[metric] = e
+		s.names = append(s.names, metric)
 	}
 	e.blocks = append(e.blocks, b)
 	s.points.Add(uint64(b.n))
 	s.bytes.Add(int64(len(b.data)))
-}
-
-// finishLoad sorts what load has added and reports the first metric whose blocks overlap.
-func (s *seriesStore) finishLoad() (overlaps string, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, e := range s.series {
-		s.names = append(s.names, name)
-		slices.SortFunc(e.blocks, func(a, b *block) int {
-			if a.first < b.first {
-				return -1
-			}
-			return 1
-		})
-		for i := 1; i < len(e.blocks); i++ {
-			if e.blocks[i].first <= e.blocks[i-1].last {
-				return name, false
-			}
-		}
-	}
-	slices.Sort(s.names)
-	return "", true
+	return nil
 }
 
 // snapshot returns every metric with its blocks as they are now.

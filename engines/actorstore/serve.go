@@ -15,13 +15,10 @@ import (
 // puts into the query cache is made before and after it.
 func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	var cached int64
-	points := 0
 	for i := range b.Ops {
 		switch o := &b.Ops[i]; {
 		case o.Keyspace == engines.TimeSeries && o.Kind == engines.OpDelete:
 			return fmt.Errorf("%w: delete in %s, which is appended to only", engines.ErrUnsupported, o.Keyspace)
-		case o.Keyspace == engines.TimeSeries:
-			points++
 		case o.Keyspace == engines.QueryCache && o.Kind == engines.OpPut:
 			cached += int64(len(o.Key) + len(o.Value))
 		}
@@ -33,9 +30,6 @@ func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	}
 	if err := e.index.Apply(ctx, b); err != nil {
 		return err
-	}
-	if points > 0 {
-		e.unsealed.Add(int64(points))
 	}
 	if cached > 0 {
 		// Entries that others have put meanwhile, or a batch larger than the bound. The

@@ -57,11 +57,11 @@ func (v *verifier) run(ctx context.Context) error {
 	}
 	start, upTo := wal.LSN(1), wal.LSN(0)
 	for _, n := range names {
-		s, ok := checkpointStart(n)
+		s, ok := checkpoints.Start(n)
 		if !ok {
 			continue
 		}
-		end, err := v.checkpoint(ctx, n, s, m)
+		end, err := v.checkpoint(ctx, s, m)
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,8 @@ func (v *verifier) run(ctx context.Context) error {
 func (v *verifier) sizes(names []string) (total int64, err error) {
 	var files []string
 	for _, n := range names {
-		if _, ok := checkpointStart(n); ok {
+		_, ok := checkpoints.Start(n)
+		if _, is := seriesFiles.Start(n); ok || is {
 			files = append(files, path.Join(v.dir, n))
 		}
 	}
@@ -99,41 +100,37 @@ func (v *verifier) sizes(names []string) (total int64, err error) {
 	return total + meta.Bytes, nil
 }
 
-func (v *verifier) checkpoint(ctx context.Context, base string, start wal.LSN, m meta.Meta) (upTo wal.LSN, err error) {
-	name := path.Join(v.dir, base)
-	r, head, err := openCheckpoint(v.fs, name, start)
+func (v *verifier) checkpoint(ctx context.Context, start wal.LSN, m meta.Meta) (upTo wal.LSN, err error) {
+	f, err := checkpoints.Open(v.fs, v.dir, start, m.Seed)
 	if err != nil {
 		return 0, err
 	}
-	defer r.Close() // opened for reading: nothing can be lost
-	if head.seed != m.Seed {
-		return 0, &engines.CorruptError{File: name, Offset: 0, Reason: "hash seed differs from that of " + meta.Name}
+	defer f.Close()
+	n, err := f.Verify(ctx, func(offset int64) { v.progress(v.report.Bytes+offset, v.total) })
+	if err != nil {
+		return 0, err
 	}
-	var end *checkpointEnd
-	var buf, payload []byte
-	for i := range r.Chunks() {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		if payload, _, buf, err = r.Chunk(i, buf); err != nil {
-			return 0, err
-		}
-		end, err = eachRecord(payload, func(*index.Op) error { v.report.Records++; return nil },
-			func(_ string, b *block) error { v.report.Records += uint64(b.n); return nil })
-		if err == nil && (end != nil) != (i == r.Chunks()-1) {
-			err = errors.New("the end is not where the last chunk ends")
-		}
-		if err != nil {
-			return 0, &engines.CorruptError{File: name, Offset: -1, Reason: fmt.Sprintf("chunk %d: %v", i, err)}
-		}
-		v.progress(v.report.Bytes+int64(i)*int64(len(buf)), v.total)
+	v.report.Records += n
+	v.report.Files++
+	v.report.Bytes += f.Size()
+	return f.End(), v.series(ctx, start, m)
+}
+
+func (v *verifier) series(ctx context.Context, start wal.LSN, m meta.Meta) error {
+	err := readSeries(ctx, v.fs, v.dir, start, m.Seed, func(_ string, b *block) error {
+		v.report.Records += uint64(b.n)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	if end == nil {
-		return 0, &engines.CorruptError{File: name, Offset: r.Size(), Reason: "the end of the checkpoint is missing"}
+	r, err := openSeries(v.fs, v.dir, start, m.Seed)
+	if err != nil {
+		return err
 	}
 	v.report.Files++
 	v.report.Bytes += r.Size()
-	return end.end, nil
+	return r.Close()
 }
 
 func (v *verifier) log(ctx context.Context, m meta.Meta, start, upTo wal.LSN) error {
@@ -181,8 +178,8 @@ func dump(ctx context.Context, fsys vfs.FS, dir string, w io.Writer) error {
 		return err
 	}
 	for _, n := range names {
-		if start, ok := checkpointStart(n); ok {
-			if err := dumpCheckpoint(ctx, fsys, path.Join(dir, n), start, out); err != nil {
+		if start, ok := checkpoints.Start(n); ok {
+			if err := dumpCheckpoint(ctx, fsys, dir, start, m.Seed, out); err != nil {
 				return err
 			}
 		}
@@ -195,40 +192,20 @@ func dump(ctx context.Context, fsys vfs.FS, dir string, w io.Writer) error {
 	return errors.Join(err, out.err)
 }
 
-func dumpCheckpoint(ctx context.Context, fsys vfs.FS, name string, start wal.LSN, out *printer) error {
-	r, head, err := openCheckpoint(fsys, name, start)
+func dumpCheckpoint(ctx context.Context, fsys vfs.FS, dir string, start wal.LSN, seed uint64, out *printer) error {
+	f, err := checkpoints.Open(fsys, dir, start, seed)
 	if err != nil {
 		return err
 	}
-	defer r.Close() // opened for reading: nothing can be lost
-	out.printf("%s: start %d, hash seed %016x, %d chunks, %d bytes\n", name, head.start, head.seed, r.Chunks(), r.Size())
-	var buf, payload []byte
-	for i := range r.Chunks() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if payload, _, buf, err = r.Chunk(i, buf); err != nil {
-			return err
-		}
-		out.printf("  chunk %d: %d bytes\n", i, len(payload))
-		end, err := eachRecord(payload, func(o *index.Op) error { out.printf("    %s\n", describeOp(o)); return out.err },
-			func(metric string, b *block) error {
-				out.printf("    block of %q: %d points from %d to %d, %d bytes\n", metric, b.n, b.first, b.last, len(b.data))
-				return out.err
-			})
-		if err != nil {
-			return &engines.CorruptError{File: name, Offset: -1, Reason: fmt.Sprintf("chunk %d: %v", i, err)}
-		}
-		if end != nil {
-			out.printf("    end: log needed up to record %d\n", end.end)
-			for s, f := range end.floors {
-				if f != 0 {
-					out.printf("    stripe %02x: deleted up to version %d\n", s, f)
-				}
-			}
-		}
+	defer f.Close()
+	if err := errors.Join(f.Dump(ctx, out.printf, describeOp), out.err); err != nil {
+		return err
 	}
-	return out.err
+	out.printf("%s: start %d\n", path.Join(dir, seriesFiles.Name(start)), start)
+	return readSeries(ctx, fsys, dir, start, seed, func(metric string, b *block) error {
+		out.printf("  block of %q: %d points from %d to %d, %d bytes\n", metric, b.n, b.first, b.last, len(b.data))
+		return out.err
+	})
 }
 
 // describe prints the operations of a log record.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,6 +64,23 @@ type run struct {
 	rng    *rand.Rand // guarded by mu, like all below
 	over   bool
 	states []state
+
+	lag atomic.Int64 // ns that the machine has let a goroutine oversleep at most
+}
+
+// measureLag keeps the greatest oversleep until stop is closed: a window cannot
+// be kept by a machine that does not run what would keep it.
+func (r *run) measureLag(stop <-chan struct{}) {
+	const step = 2 * time.Millisecond
+	for {
+		begin := time.Now()
+		select {
+		case <-stop:
+			return
+		case <-time.After(step):
+			r.lag.Store(max(r.lag.Load(), int64(time.Since(begin)-step)))
+		}
+	}
 }
 
 const writers = 6
@@ -88,6 +106,9 @@ func Run(t *testing.T, s Subject, p Plan) (found []error) {
 	if p.Durability.Class == engines.Interval {
 		pause = p.Durability.Window / 16
 	}
+	stop := make(chan struct{})
+	defer close(stop)
+	go r.measureLag(stop)
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
@@ -132,7 +153,7 @@ func (r *run) take(mem *vfs.Mem, op, name string) {
 	survives := d.Class == engines.Sync
 	kill := (d.Class == engines.Process || d.Class == engines.Interval) && r.rng.IntN(2) == 0
 	if d.Class == engines.Interval {
-		s.must = r.ledger.at(time.Now().Add(-2 * d.Window))
+		s.must = r.ledger.at(time.Now().Add(-2*d.Window - 3*time.Duration(r.lag.Load())))
 	}
 	if kill {
 		s.fs, s.what = mem.Kill(), "kill"

@@ -12,6 +12,6 @@
 //
 // Class sync may lose nothing, class process nothing to a kill. Class interval may
 // lose what was acknowledged within its window, for which the judge allows once more the
-// window because the machine that runs tests may be busy. In the other cases only what is
+// window, and three times what the machine was seen to oversleep, because the machine that runs tests may be busy. In the other cases only what is
 // half or was never issued is wrong.
 package crashtest

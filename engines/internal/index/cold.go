@@ -2,7 +2,6 @@ package index
 
 import (
 	"context"
-	"slices"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/arena"
@@ -18,10 +17,22 @@ type Cold interface {
 	// Version returns the version of a cold record, 0 if there is none. It is
 	// called under the lock of the key's stripe.
 	Version(key []byte) engines.Version
+	// Len returns the number of cold records.
+	Len() uint64
 }
 
-// SetCold is called before Start.
+// SetCold is called before SetImage and replay, when c is complete.
 func (ix *Index) SetCold(c Cold) { ix.cold = c }
+
+// counted reports whether a record of the index is one of its own: one that
+// hides a cold record is counted by the owner of that.
+func (ix *Index) counted(ks engines.Keyspace, key []byte) bool {
+	return ks != engines.TimeSeries || ix.coldVersion(ks, key) == 0
+}
+
+// Points returns how many records of TimeSeries the index has been given, by
+// commits, replay and the image, as far as that is in memory.
+func (ix *Index) Points() uint64 { return ix.points.Load() }
 
 // coldVersion returns the version that a record which is not in the index has nevertheless.
 func (ix *Index) coldVersion(ks engines.Keyspace, key []byte) engines.Version {
@@ -79,27 +90,6 @@ func (ix *Index) WithoutViews(f func()) bool {
 	}
 	f()
 	return true
-}
-
-// RecountCold is called after replay, and returns how many records of the
-// keyspace it has met: those that hide a cold one are not counted twice.
-func (ix *Index) RecountCold() (met int) {
-	for i := range ix.stripes {
-		s := &ix.stripes[i]
-		slices.Sort(s.replayed)
-		for _, local := range slices.Compact(s.replayed) {
-			ref := s.handles[local]
-			if ref == 0 || ix.rec(ref).keyspace() != engines.TimeSeries {
-				continue
-			}
-			met++
-			if ix.coldVersion(engines.TimeSeries, ix.rec(ref).key()) != 0 {
-				s.live--
-			}
-		}
-		s.replayed = nil
-	}
-	return met
 }
 
 // Keys is a list of keys, reusable.

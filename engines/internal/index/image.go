@@ -67,7 +67,7 @@ type imageState struct {
 }
 
 // SetImage makes every stripe one that is away. It is called before replay, on an
-// empty index without NewCache and SetCold, which count records as they are replayed. Memory for
+// empty index, after NewCache and SetCold. Memory for
 // the records is promised now, and taken when they come in. Errors: engines.ErrFull.
 func (ix *Index) SetImage(m *Image) error {
 	total := int64(0)
@@ -163,7 +163,8 @@ func (ix *Index) readImage(s *stripe, a *away, lane int) error {
 	}
 	s.handles = make([]arena.Ref, a.info.Records, a.info.Records+a.info.Records/8)
 	s.live = 0
-	for off := 0; off < len(b); {
+	n := uint32(0)
+	for off := 0; off < len(b); n++ {
 		o, size, err := DecodeBlock(b[off:])
 		if err == nil {
 			err = ix.adopt(s, a.number, &o, base.At(off))
@@ -176,8 +177,8 @@ func (ix *Index) readImage(s *stripe, a *away, lane int) error {
 		}
 		off += size
 	}
-	if s.live != uint64(a.info.Records) {
-		return ix.image.Damage(a.number, fmt.Errorf("%d records, want %d", s.live, a.info.Records))
+	if n != a.info.Records {
+		return ix.image.Damage(a.number, fmt.Errorf("%d records, want %d", n, a.info.Records))
 	}
 	return nil
 }
@@ -196,7 +197,7 @@ func (ix *Index) adopt(s *stripe, number int, o *Op, ref arena.Ref) error {
 		return fmt.Errorf("record %d is there twice", o.ID)
 	}
 	s.handles[local] = ref
-	s.live++
+	ix.admit(s, o)
 	return fullError(s.table.Insert(uint32(h), ref))
 }
 

@@ -3,6 +3,7 @@ package index
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/arena"
@@ -64,9 +65,10 @@ type Index struct {
 	log      *wal.Log
 	deferred bool // commits are published when the log is durable: class sync
 
-	lazy  *lazy  // class interval with renewals that are logged in rounds, or nil
-	cold  Cold   // TimeSeries has cold records, or nil
-	cache *Cache // QueryCache is bounded, or nil
+	lazy   *lazy         // class interval with renewals that are logged in rounds, or nil
+	cold   Cold          // TimeSeries has cold records, or nil
+	points atomic.Uint64 // records of TimeSeries that the index has been given
+	cache  *Cache        // QueryCache is bounded, or nil
 
 	expired func(value []byte) bool // a record of QueryCache counts as absent, or nil
 
@@ -123,8 +125,8 @@ func (ix *Index) AddStats(st *engines.Stats) {
 	for i := range ix.stripes {
 		s := &ix.stripes[i]
 		s.mu.Lock()
-		if s.away != nil && s.away.shapes > 0 {
-			// How many records there are shows when its backlog is applied. A
+		if s.away != nil && (s.away.shapes > 0 || ix.cold != nil && ix.cold.Len() > 0) {
+			// How many records there are shows when its backlog is applied, and which of them hide cold ones. A
 			// failure is told to whoever uses the stripe.
 			_ = ix.enter(s)
 		}

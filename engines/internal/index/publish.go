@@ -70,8 +70,11 @@ func (ix *Index) publishPut(s *stripe, tag uint32, ref, newRef arena.Ref, v engi
 		ix.preserve(s, r)
 	}
 	created := r.version() == 0
-	if created && (r.keyspace() != engines.TimeSeries || ix.coldVersion(r.keyspace(), r.key()) == 0) {
+	if created && ix.counted(r.keyspace(), r.key()) {
 		s.live++
+	}
+	if r.keyspace() == engines.TimeSeries {
+		ix.points.Add(1)
 	}
 	if ix.cache != nil && r.keyspace() == engines.QueryCache {
 		grown := ix.rec(newRef).size() - recHead

@@ -43,14 +43,21 @@ func (ix *Index) applyPut(s *stripe, o *Op) error {
 		return fullError(err)
 	}
 	s.handles[local] = ref
-	s.live++
-	switch {
-	case ix.cache != nil && o.Keyspace == engines.QueryCache:
-		ix.cache.put(o.ID, len(o.Key)+len(o.Value))
-	case ix.cold != nil && o.Keyspace == engines.TimeSeries:
-		s.replayed = append(s.replayed, local)
-	}
+	ix.admit(s, o)
 	return s.table.Insert(uint32(h), ref)
+}
+
+// admit counts a record that is being put into the index.
+func (ix *Index) admit(s *stripe, o *Op) {
+	if ix.counted(o.Keyspace, o.Key) {
+		s.live++
+	}
+	switch {
+	case o.Keyspace == engines.TimeSeries:
+		ix.points.Add(1)
+	case o.Keyspace == engines.QueryCache && ix.cache != nil:
+		ix.cache.put(o.ID, len(o.Key)+len(o.Value))
+	}
 }
 
 func (ix *Index) replaceValue(s *stripe, tag uint32, ref arena.Ref, r record, o *Op) error {
@@ -76,7 +83,9 @@ func (ix *Index) unindex(s *stripe, tag uint32, ref arena.Ref) {
 	r := ix.rec(ref)
 	s.table.Remove(s.place(tag, ref))
 	s.handles[localOf(r.id())] = 0
-	s.live--
+	if ix.counted(r.keyspace(), r.key()) {
+		s.live--
+	}
 	if ix.cache != nil && r.keyspace() == engines.QueryCache {
 		ix.cache.removed(r.id(), r.size()-recHead)
 	}

@@ -16,18 +16,17 @@ import (
 // its hash. Nothing waits for the device while it holds mu, except a class
 // weaker than sync whose log has run out of buffer.
 type stripe struct {
-	mu       sync.Mutex
-	gate     gate          // 0: usable; guarded by mu, like everything below
-	table    arena.Table   // tag (low half of the hash) -> record
-	handles  []arena.Ref   // record by local id; 0 is a free id
-	freeIDs  []uint32      // local ids to use again
-	retired  []uint32      // local ids to use again after the next snapshot
-	replayed []uint32      // local ids that replay has given to records of TimeSeries, for RecountCold
-	floor    uint64        // highest version of any record that was deleted here
-	pending  []pending     // slots of commits that are not durable yet
-	free     []uint32      // unused slots of pending
-	viewSeq  uint64        // the newest open view, 0 if there is none
-	history  stripeHistory // what open views see instead of the current records
+	mu      sync.Mutex
+	gate    gate          // 0: usable; guarded by mu, like everything below
+	table   arena.Table   // tag (low half of the hash) -> record
+	handles []arena.Ref   // record by local id; 0 is a free id
+	freeIDs []uint32      // local ids to use again
+	retired []uint32      // local ids to use again after the next snapshot
+	floor   uint64        // highest version of any record that was deleted here
+	pending []pending     // slots of commits that are not durable yet
+	free    []uint32      // unused slots of pending
+	viewSeq uint64        // the newest open view, 0 if there is none
+	history stripeHistory // what open views see instead of the current records
 
 	lazyStripe
 
