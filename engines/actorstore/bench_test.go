@@ -259,3 +259,46 @@ func BenchmarkRecovery(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// BenchmarkFirstLease is the time from Open to the first lease after a clean close.
+func BenchmarkFirstLease(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(benchName(n), func(b *testing.B) {
+			ctx := context.Background()
+			o := engines.Options{Dir: b.TempDir() + "/store", Durability: engines.Durability{Class: engines.Process}}
+			e, err := actorstore.Driver{}.Open(ctx, o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			value := benchValue(b)
+			var batch engines.Batch
+			for i := range n {
+				batch.Put(engines.Leases, benchKey(i), value)
+				if len(batch.Ops) == 2000 || i == n-1 {
+					if err := e.Apply(ctx, &batch); err != nil {
+						b.Fatal(err)
+					}
+					batch.Reset()
+				}
+			}
+			if err := e.Close(); err != nil {
+				b.Fatal(err)
+			}
+			rng := rand.New(rand.NewPCG(1, 2))
+			for b.Loop() {
+				e, err := actorstore.Driver{}.Open(ctx, o)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, _, err := e.Get(ctx, engines.Leases, benchKey(rng.IntN(n)), nil); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := e.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
