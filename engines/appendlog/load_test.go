@@ -190,7 +190,7 @@ func TestDamageMetLate(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, f.Close())
 		} else {
-			faulty.Set(vfs.Fault{Op: vfs.OpRead, Name: snapshotPrefix})
+			faulty.Set(vfs.Fault{Op: vfs.OpRead, Name: snapshots.Prefix})
 			want = nil
 		}
 		before := storeBytes(t, mem)
@@ -231,7 +231,7 @@ func TestDamageMetLate(t *testing.T) {
 func snapshotOf(t *testing.T, mem *vfs.Mem) string {
 	t.Helper()
 	for _, f := range storeFiles(t, mem) {
-		if strings.HasPrefix(path.Base(f), snapshotPrefix) {
+		if strings.HasPrefix(path.Base(f), snapshots.Prefix) {
 			return f
 		}
 	}
