@@ -1,14 +1,11 @@
 package appendlog
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/index"
 )
-
-var le = binary.LittleEndian
 
 // Payloads of log records (little endian). A record id names a record in the
 // log and in snapshots: its low byte is the stripe, which is the top byte of
