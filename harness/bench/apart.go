@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"orbitbench/harness/child"
+	"orbitbench/harness/filetree"
 	"orbitbench/harness/procstat"
 )
 
@@ -109,7 +110,7 @@ func (a *apart) fill(ctx context.Context, id storeID, dir string) error {
 		return err
 	}
 	// What holds the same leases need not be filled again to be closed.
-	if err := copyTree(ctx, from, dir); err != nil {
+	if _, err := filetree.Copy(ctx, from, dir); err != nil {
 		return err
 	}
 	_, err := a.ask(ctx, a.job(taskClose, id, dir))
@@ -151,7 +152,7 @@ func (a *apart) measureFiles(ctx context.Context, p point, dir string) (s sample
 	}
 	if p.kind == checksumKind {
 		dir = from // it changes nothing
-	} else if err := copyTree(ctx, from, dir); err != nil {
+	} else if _, err := filetree.Copy(ctx, from, dir); err != nil {
 		return s, err
 	}
 	if err := a.setCache(ctx, p, dir); err != nil {
@@ -184,7 +185,7 @@ func (a *apart) setCache(ctx context.Context, p point, dir string) error {
 	}
 	how := "posix_fadvise(DONTNEED) for each file after fdatasync"
 	if p.cache == warm {
-		return readTree(ctx, dir)
+		return filetree.Read(ctx, dir)
 	}
 	if !gone {
 		// Only root may do this, and it drops everybody's pages.

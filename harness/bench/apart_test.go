@@ -181,26 +181,6 @@ func TestChildRefusesWhatItDoesNotKnow(t *testing.T) {
 	require.Contains(t, out, "holds nothing but logs")
 }
 
-func TestCopyTree(t *testing.T) {
-	from, to := t.TempDir(), filepath.Join(t.TempDir(), "copy")
-	require.NoError(t, os.MkdirAll(filepath.Join(from, "log"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(from, "log", "1.wal"), []byte("one"), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(from, "META"), nil, 0o600))
-	require.NoError(t, copyTree(context.Background(), from, to))
-	raw, err := os.ReadFile(filepath.Join(to, "log", "1.wal"))
-	require.NoError(t, err)
-	require.Equal(t, "one", string(raw))
-	require.FileExists(t, filepath.Join(to, "META"))
-	require.ErrorIs(t, copyTree(context.Background(), from, to), os.ErrExist, "a copy goes to a new directory")
-	require.NoError(t, os.Symlink("META", filepath.Join(from, "link")))
-	require.ErrorContains(t, copyTree(context.Background(), from, to+"2"), "neither a file")
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	require.ErrorIs(t, copyTree(ctx, from, to+"3"), context.Canceled)
-	require.ErrorIs(t, readTree(ctx, from), context.Canceled)
-	require.NoError(t, readTree(context.Background(), to))
-}
-
 func TestRoomIsAskedFor(t *testing.T) {
 	require.Empty(t, room(t.TempDir(), 1))
 	require.Contains(t, room(t.TempDir(), 1e15), "MB of disk")

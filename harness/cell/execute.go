@@ -73,6 +73,8 @@ func run(ctx context.Context, s *Spec, lookup Lookup, progress func(Progress), l
 		return r.run(ctx)
 	case s.Kind == result.KindCapacity:
 		return runCapacity(ctx, s, driver, l, progress, c)
+	case s.Kind == result.KindCurve:
+		return runCurve(ctx, s, progress, c)
 	case s.Kind == result.KindRecovery:
 		return runRecovery(ctx, s, progress, c)
 	case result.IsStore(s.Kind):

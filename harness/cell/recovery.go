@@ -46,24 +46,31 @@ type recoveryJob struct {
 	Store string `json:"store"`
 	Probe int    `json:"probe"`          // which resident recovery-open reads first
 	Soak  *soak  `json:"soak,omitempty"` // for soak-load
+
+	Checkpoint bool `json:"checkpoint,omitempty"` // recovery-load: ask for one after the load
+	Reads      int  `json:"reads,omitempty"`      // recovery-open: leases to read one by one after the first write
+	Unchecked  bool `json:"unchecked,omitempty"`  // recovery-open: compare no more than what was read
 }
 
 // loadReply is a line that recovery-load writes.
 type loadReply struct {
-	Loaded int    `json:"loaded,omitempty"`
-	Done   int    `json:"done,omitempty"`
-	Error  string `json:"error,omitempty"`
+	Loaded int `json:"loaded,omitempty"`
+	// Checkpointed: the engine took a checkpoint as it was asked to.
+	Checkpointed bool   `json:"checkpointed,omitempty"`
+	Done         int    `json:"done,omitempty"`
+	Error        string `json:"error,omitempty"`
 }
 
 // openReply is what recovery-open writes. Times are of CLOCK_MONOTONIC, in ns.
 type openReply struct {
-	OpenBegin  int64        `json:"open_begin"`
-	OpenEnd    int64        `json:"open_end"`
-	FirstRead  int64        `json:"first_read"`
-	FirstWrite int64        `json:"first_write"`
-	Path       string       `json:"path"`
-	Check      result.Check `json:"check"`
-	Error      string       `json:"error,omitempty"`
+	OpenBegin  int64           `json:"open_begin"`
+	OpenEnd    int64           `json:"open_end"`
+	FirstRead  int64           `json:"first_read"`
+	FirstWrite int64           `json:"first_write"`
+	Path       string          `json:"path"`
+	Check      result.Check    `json:"check"`
+	Reads      *result.Latency `json:"reads,omitempty"`
+	Error      string          `json:"error,omitempty"`
 }
 
 func runRecovery(ctx context.Context, s *Spec, progress func(Progress), c *result.Cell) error {
@@ -121,6 +128,10 @@ type repetition struct {
 	cell     *result.Cell
 	progress func(phase string, share float64)
 	acks     *acks
+	// least is how many renewals come before the kill; 0 is as many as there are leases.
+	least        uint64
+	checkpointed bool // after the load
+	extra        recoveryJob
 }
 
 func (r *repetition) run(ctx context.Context) (err error) {
@@ -174,7 +185,9 @@ func (r *repetition) phase(name string, begin time.Time) {
 }
 
 func (r *repetition) job() recoveryJob {
-	return recoveryJob{Spec: *r.spec, Store: r.store(), Probe: int(r.spec.Seed>>1+uint64(r.number)*7919) % r.space.Residents()}
+	job := r.extra
+	job.Spec, job.Store, job.Probe = *r.spec, r.store(), int(r.spec.Seed>>1+uint64(r.number)*7919)%r.space.Residents()
+	return job
 }
 
 // loadAndKill runs recovery-load until it has renewed enough, and kills it.
@@ -189,7 +202,11 @@ func (r *repetition) loadAndKill(ctx context.Context) (renewals int, err error) 
 	}
 	r.progress("renew", 0.5)
 	deadline := time.Now().Add(time.Duration(r.spec.Params.Seconds * 1e9))
-	for r.acks.renewals() < uint64(r.space.Residents()) && time.Now().Before(deadline) {
+	least := r.least
+	if least == 0 {
+		least = uint64(r.space.Residents())
+	}
+	for r.acks.renewals() < least && time.Now().Before(deadline) {
 		if err := silent(p, time.Millisecond); err != nil {
 			return 0, err
 		}
@@ -238,6 +255,7 @@ func (r *repetition) awaitLoad(p *child.Process) error {
 		case reply.Error != "":
 			return errors.New(reply.Error)
 		case reply.Loaded > 0:
+			r.checkpointed = reply.Checkpointed
 			return nil
 		}
 		r.progress("load", 0.5*float64(reply.Done)/float64(r.space.Residents()))

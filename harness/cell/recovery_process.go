@@ -92,7 +92,16 @@ func (r *recovering) load(ctx context.Context) error {
 	}
 	// The load is acknowledged like everything else.
 	copy(r.acks.latest, cell.table.version)
-	if err := r.out.Encode(loadReply{Loaded: r.space.Residents()}); err != nil {
+	reply := loadReply{Loaded: r.space.Residents()}
+	if r.job.Checkpoint {
+		if k, ok := e.(engines.Checkpointer); ok {
+			if err := k.Checkpoint(ctx); err != nil {
+				return fmt.Errorf("checkpoint after the load: %w", err)
+			}
+			reply.Checkpointed = true
+		}
+	}
+	if err := r.out.Encode(reply); err != nil {
 		return err
 	}
 	failed := make(chan error)
@@ -131,7 +140,15 @@ func (r *recovering) open(ctx context.Context) (*openReply, error) {
 	reply.OpenEnd = monotonic()
 	d := r.directory(e)
 	reply.Path = d.Path()
-	probeErr := r.probe(ctx, d.NewSession(), reply)
+	session := d.NewSession()
+	probeErr := r.probe(ctx, session, reply)
+	if probeErr == nil && r.job.Reads > 0 {
+		probeErr = r.reads(ctx, session, reply)
+	}
+	if r.job.Unchecked && probeErr == nil {
+		reply.Check = result.Check{Records: 1 + r.job.Reads, Verdict: verdictOK}
+		return reply, closing(e)
+	}
 	checked, err := checkStore(ctx, e, r.space, bounds{least: r.acks.pledged, most: r.acks.latest, extra: 1})
 	if err != nil {
 		return nil, err
@@ -144,10 +161,46 @@ func (r *recovering) open(ctx context.Context) (*openReply, error) {
 	if probeErr != nil && reply.Check.Lost+reply.Check.Phantom == 0 {
 		return nil, probeErr // reading one by one and scanning differ
 	}
+	return reply, closing(e)
+}
+
+func closing(e engines.Engine) error {
 	if err := e.Close(); err != nil {
-		return nil, fmt.Errorf("close: %w", err)
+		return fmt.Errorf("close: %w", err)
 	}
-	return reply, nil
+	return nil
+}
+
+// reads reads leases all over the store, one by one, each verified.
+func (r *recovering) reads(ctx context.Context, s *directory.Session, reply *openReply) error {
+	var times record.Histogram
+	var scratch lease.Lease
+	key := make([]byte, 0, workloads.KeyRoom)
+	for i := range r.job.Reads {
+		// Odd multiples of a large prime lie far apart, whatever the number of leases.
+		at := (uint64(r.job.Probe) + uint64(i+1)*2654435761) % uint64(r.space.Residents())
+		actor := r.space.Resident(int(at))
+		key = r.space.AppendKey(key[:0], actor)
+		begin := monotonic()
+		value, v, err := s.Get(ctx, key)
+		times.Record(monotonic() - begin)
+		if err != nil {
+			return fmt.Errorf("read of actor %d: %w", actor, err)
+		}
+		if least := r.acks.pledged[actor]; uint64(v) < least {
+			return fmt.Errorf("read of actor %d: version %d, acknowledged was %d", actor, v, least)
+		}
+		if err := r.space.CheckLease(actor, value, &scratch); err != nil {
+			return fmt.Errorf("read of actor %d: %w", actor, err)
+		}
+	}
+	merged, outOfRange, err := record.Merged(&times)
+	if err != nil {
+		return err
+	}
+	l, err := record.ToLatency(merged, outOfRange)
+	reply.Reads = &l
+	return err
 }
 
 // probe reads one lease, verifies it and renews it.

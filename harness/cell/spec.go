@@ -34,6 +34,7 @@ type Spec struct {
 	Dir         string             `json:"dir"` // an existing empty directory for this cell alone; the caller removes it
 	Repetitions int                `json:"repetitions,omitempty"`
 	KeepData    bool               `json:"keep_data,omitempty"` // a recovery cell keeps the store of each repetition
+	Curve       *CurveJob          `json:"curve,omitempty"`     // for KindCurve
 	Capacity    *CapacityJob       `json:"capacity,omitempty"`  // for KindCapacity
 }
 
@@ -62,7 +63,7 @@ const storeName = "store"
 // validate checks what does not depend on the engine.
 func (s *Spec) validate() error {
 	switch s.Kind {
-	case result.KindRenewal, result.KindRecovery, result.KindCapacity, KindOverhead:
+	case result.KindRenewal, result.KindRecovery, result.KindCapacity, result.KindCurve, KindOverhead:
 		if s.Params.Store != "" {
 			return fmt.Errorf("kind is %q with store %q, want kind %s", s.Kind, s.Params.Store, s.Params.Store)
 		}
@@ -71,7 +72,7 @@ func (s *Spec) validate() error {
 			return fmt.Errorf("store is %q, want %s as the kind has it", s.Params.Store, s.Kind)
 		}
 	default:
-		return fmt.Errorf("kind is %q, want %s, %s, %s, %s or %s", s.Kind, result.KindRenewal, result.KindRecovery, result.KindCapacity, strings.Join(workloads.Stores(), ", "), KindOverhead)
+		return fmt.Errorf("kind is %q, want %s, %s, %s, %s, %s or %s", s.Kind, result.KindRenewal, result.KindRecovery, result.KindCapacity, result.KindCurve, strings.Join(workloads.Stores(), ", "), KindOverhead)
 	}
 	if s.Path != "" && s.Path != PathGeneric && s.Path != directory.PathNative {
 		return fmt.Errorf("path is %q, want %s, %s, or nothing for the engine's best", s.Path, directory.PathNative, PathGeneric)

@@ -100,6 +100,9 @@ func (r *run) spec(c plan.Cell, dir string) cell.Spec {
 	if k := c.Workload.Capacity; k != nil {
 		s.Capacity = &cell.CapacityJob{Promise: k.Promise, Search: !c.Confirm, Precision: k.Precision, BoundPerS: float64(k.MaxLeases) / s.Params.RenewSeconds}
 	}
+	if k := c.Workload.Curve; k != nil {
+		s.Curve = &cell.CurveJob{LogRenewals: k.LogRenewals, Reads: k.Reads}
+	}
 	return s
 }
 
