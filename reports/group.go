@@ -120,6 +120,9 @@ func (r *Report) items() []item {
 			if name := strings.TrimSuffix(it.plan.Workload, confirmSuffix); name == result.KindCapacity {
 				it.kind = result.KindCapacity
 			}
+			if strings.HasPrefix(it.plan.Workload, "recover-") {
+				it.kind = result.KindCurve
+			}
 			if strings.HasSuffix(it.plan.Workload, "-"+result.KindRecovery) || it.plan.Workload == result.KindRecovery {
 				it.kind = result.KindRecovery
 			}

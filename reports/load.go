@@ -28,6 +28,7 @@ type Report struct {
 	tally    tally
 
 	capacityBlocks []*capacityBlock // of cells of kind capacity, strongest class first
+	curveBlocks    []*curveBlock    // of cells of kind recovery_curve
 }
 
 // tally counts the cells of the run by how they ended.
@@ -68,6 +69,8 @@ func Load(dir string) (*Report, error) {
 	}
 	var warnings []string
 	r.capacityBlocks, warnings = r.capacities(r.items())
+	r.warnings = append(r.warnings, warnings...)
+	r.curveBlocks, warnings = r.curves(r.items())
 	r.warnings = append(r.warnings, warnings...)
 	r.warn()
 	return r, nil
@@ -123,6 +126,8 @@ func checkCell(c *result.Cell, engines map[string]bool) error {
 		return nil
 	case (c.Kind == result.KindRenewal || result.IsStore(c.Kind)) && c.Measure == nil:
 		return errors.New("status ok without the figures of its measured phase")
+	case c.Kind == result.KindCurve && (c.Recovery == nil || c.Recovery.Curve == nil || len(c.Recovery.Repetitions) == 0):
+		return errors.New("status ok without a recovery of its curve")
 	case c.Kind == result.KindCapacity && (c.Capacity == nil || len(c.Capacity.Probes) == 0):
 		return errors.New("status ok without a probe of its capacity")
 	case c.Kind == result.KindRecovery && (c.Recovery == nil || len(c.Recovery.Repetitions) == 0):

@@ -47,6 +47,9 @@ func (r *Report) markdown(details bool) []byte {
 	for _, bl := range r.capacityBlocks {
 		r.markdownCapacity(b, bl)
 	}
+	for _, bl := range r.curveBlocks {
+		r.markdownCurve(b, bl)
+	}
 	b.WriteString("\n")
 	for _, note := range r.legend() {
 		fmt.Fprintf(b, "%s\n", escape(note))

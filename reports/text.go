@@ -54,6 +54,9 @@ func (r *Report) Text(w io.Writer, o TextOptions) error {
 	for _, b := range r.capacityBlocks {
 		dropped = append(dropped, r.textCapacity(t, b)...)
 	}
+	for _, b := range r.curveBlocks {
+		dropped = append(dropped, r.textCurve(t, b)...)
+	}
 	t.line(plain, "")
 	for _, note := range r.legend() {
 		t.paragraph("", note, dim)
@@ -364,7 +367,7 @@ func (r *Report) legend() []string {
 	const percentiles = "percentiles of the trials' merged histograms; n is samples; " + fewMark + " marks fewer than 10 samples above the percentile"
 	var notes []string
 	switch {
-	case len(r.blocks) > 0 || len(r.stores)+len(r.capacityBlocks) == 0:
+	case len(r.blocks) > 0 || len(r.stores)+len(r.capacityBlocks)+len(r.curveBlocks) == 0:
 		notes = []string{
 			"Write is renew, read is get, outcome ok; " + percentiles + "; /floor is write p50 over the floor's.",
 			"Recovery is kill -9, then exec to the first verified read. Memory is resident minus harness and minus mapped pages of the store's files, which stand apart, and the same per million leases. " +
@@ -378,6 +381,9 @@ func (r *Report) legend() []string {
 	}
 	if len(r.capacityBlocks) > 0 {
 		notes = append(notes, capacityLegend)
+	}
+	if len(r.curveBlocks) > 0 {
+		notes = append(notes, curveLegend)
 	}
 	return notes
 }

@@ -27,6 +27,9 @@ func (r *Report) Verdict() string {
 	for _, b := range r.capacityBlocks {
 		parts = append(parts, r.capacityVerdict(b))
 	}
+	for _, b := range r.curveBlocks {
+		parts = append(parts, b.verdict())
+	}
 	if len(parts) == 0 {
 		parts = append(parts, "no renewal cell was planned, nothing is ranked")
 	}
@@ -56,6 +59,13 @@ func (r *Report) DataLoss() []string {
 		for _, row := range b.rows {
 			for _, l := range row.losses {
 				found = append(found, fmt.Sprintf("%s under %s %s", row.engine.Name, b.durability, l))
+			}
+		}
+	}
+	for _, b := range r.curveBlocks {
+		for _, p := range b.points {
+			for _, l := range p.losses {
+				found = append(found, fmt.Sprintf("%s under %s %s", p.engine.Name, b.durability, l))
 			}
 		}
 	}

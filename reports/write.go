@@ -21,6 +21,7 @@ const (
 	textFile     = "table.txt"
 	csvFile      = "table.csv"
 	capacityFile = "capacity.csv"
+	curveFile    = "recovery_curve.csv"
 )
 
 // Write renders the run in dir into dir/report and returns the paths of what it
@@ -52,6 +53,9 @@ func (r *Report) Write() (index []string, err error) {
 	}
 	if len(r.capacityBlocks) > 0 {
 		all = append(all, rendering{capacityFile, r.capacityCSV})
+	}
+	if len(r.curveBlocks) > 0 {
+		all = append(all, rendering{curveFile, r.curveCSV})
 	}
 	for _, p := range r.pictures() {
 		figure := p.draw()
@@ -108,6 +112,13 @@ func (r *Report) pictures() []picture {
 			suffix = "-" + strings.Map(fileRune, b.workload+"-"+b.durability)
 		}
 		out = append(out, picture{"knee" + suffix, "Latency against throughput under " + b.durability, func() *chart.Figure { return r.kneeChart(b) }})
+	}
+	for i, b := range r.curveBlocks {
+		suffix := ""
+		if i > 0 {
+			suffix = "-" + strings.Map(fileRune, b.durability)
+		}
+		out = append(out, picture{"recovery" + suffix, "Recovery time against store size under " + b.durability, func() *chart.Figure { return r.curveChart(b) }})
 	}
 	if len(r.blocks) == 0 && len(out) > 0 {
 		return out

@@ -131,6 +131,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.snapshotCommand(),
 		a.restoreCommand(),
 		a.capacityCommand(),
+		a.recoverCommand(),
 		a.benchCommand(),
 		a.soakCommand(),
 		a.durabilityCommand(),
