@@ -129,32 +129,54 @@ func (n *node) loadedRef() ref { return ref(atomic.LoadUint32(&n.word)) }
 // changes counts what happened to a node since a checkpoint began that can see it.
 func (n *node) changes() uint32 { return atomic.LoadUint32(&n.word) }
 
-// record is the header of a record; key and value follow.
-type record struct {
-	version  uint64
-	born     uint64 // generation in which it was made
-	valueLen uint32
-	keyLen   uint16
-	_        uint16
-}
+// record is the header of a record, packed into two words; key and value follow.
+//
+//	first   version 56 bits | born, upper 8 bits
+//	second  born, lower 34 bits | value length 21 bits | key length 9 bits
+type record struct{ first, second uint64 }
 
-const recordHeadBytes = 24
+const (
+	recordHeadBytes = 16
+
+	maxVersion = 1<<56 - 1 // of a record
+	maxBorn    = 1<<42 - 1 // generation: a million views a second for 50 days
+
+	bornLowBits = 34
+	lengthBits  = 21 + 9
+)
+
+func (r *record) version() engines.Version { return engines.Version(r.first >> 8) }
+
+// born is the generation in which it was made, or that of the leaf it was stored into.
+func (r *record) born() uint64 { return r.first&0xff<<bornLowBits | r.second>>lengthBits }
+
+func (r *record) keyLen() int { return int(r.second & (1<<9 - 1)) }
+
+func (r *record) valueLen() int { return int(r.second >> 9 & (1<<21 - 1)) }
+
+func (r *record) setVersion(v engines.Version) { r.first = uint64(v)<<8 | r.first&0xff }
+
+func (r *record) setBorn(g uint64) {
+	r.first = r.first&^0xff | g>>bornLowBits
+	r.second = g<<lengthBits | r.second&(1<<lengthBits-1)
+}
 
 func recordBytes(key, value int) int { return recordHeadBytes + key + value }
 
-func (r *record) size() int { return recordBytes(int(r.keyLen), int(r.valueLen)) }
+func (r *record) size() int { return recordBytes(r.keyLen(), r.valueLen()) }
 
 func (r *record) key() []byte {
-	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r), recordHeadBytes)), int(r.keyLen))
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r), recordHeadBytes)), r.keyLen())
 }
 
 func (r *record) value() []byte {
-	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r), recordHeadBytes+uintptr(r.keyLen))), int(r.valueLen))
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r), recordHeadBytes+uintptr(r.keyLen()))), r.valueLen())
 }
 
 // fill writes a record into a new block.
 func (r *record) fill(v engines.Version, born uint64, key, value []byte) {
-	r.version, r.born, r.valueLen, r.keyLen = uint64(v), born, uint32(len(value)), uint16(len(key))
+	r.first = uint64(v)<<8 | born>>bornLowBits
+	r.second = born<<lengthBits | uint64(len(value))<<9 | uint64(len(key))
 	copy(r.key(), key)
 	copy(r.value(), value)
 }

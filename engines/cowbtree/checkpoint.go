@@ -59,6 +59,9 @@ func (e *engine) checkpointLocked(ctx context.Context) error {
 // holdLocked takes a view, and says what a checkpoint of it would: all but the pages.
 // The caller holds mu.
 func (e *engine) holdLocked(checkpoint bool) (*hold, pagesMeta, error) {
+	if e.tree.gen >= maxBorn {
+		return nil, pagesMeta{}, fmt.Errorf("%w: %d views have been taken; the store must be opened again", engines.ErrFull, e.tree.gen)
+	}
 	if e.deferred {
 		e.publish(e.log.Durable())
 	}

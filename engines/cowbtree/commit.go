@@ -145,7 +145,7 @@ func (e *engine) judge(b *engines.Batch) (o obstacle, err error) {
 		}
 		var have engines.Version
 		if rec != nil {
-			have = engines.Version(rec.version)
+			have = rec.version()
 		}
 		if have != c.Version {
 			e.conflicts++
@@ -174,7 +174,7 @@ func (e *engine) planOp(b *engines.Op) (o obstacle, err error) {
 	}
 	var cur engines.Version
 	if rec != nil {
-		cur = engines.Version(rec.version)
+		cur = rec.version()
 	}
 	v := e.nextVersion(cur)
 	l := op{kind: uint8(b.Kind), ks: b.Keyspace, version: v, key: b.Key, value: b.Value}
@@ -196,8 +196,8 @@ func (e *engine) planOp(b *engines.Op) (o obstacle, err error) {
 		}
 		l.renewals, l.renewal, l.value = nextRenewals(rec.value()), b.Renewal, nil
 	}
-	if uint64(v) > e.meta.Ceiling() {
-		return obstacle{version: v}, nil
+	if o, err = e.assignable(v); err != nil || !o.none() {
+		return o, err
 	}
 	switch b.Kind {
 	case engines.OpPut:
@@ -226,6 +226,17 @@ func (e *engine) nextVersion(cur engines.Version) engines.Version {
 	return max(cur, e.base) + 1
 }
 
+// assignable says why v may not be assigned yet, or never.
+func (e *engine) assignable(v engines.Version) (o obstacle, err error) {
+	if uint64(v) > e.meta.Ceiling() {
+		o.version = v
+	}
+	if v > maxVersion {
+		err = fmt.Errorf("%w: versions go up to %d", engines.ErrFull, uint64(maxVersion))
+	}
+	return o, err
+}
+
 // abandon takes back what plan has made.
 func (e *engine) abandon() {
 	for _, p := range e.plans {
@@ -245,7 +256,8 @@ func (e *engine) renewed(rec *record, v engines.Version, r lease.Renewal) (ref, 
 	to := e.heap.alloc(n)
 	c := e.heap.record(to)
 	c.copyFrom(rec, n)
-	c.version, c.born = uint64(v), e.tree.gen
+	c.setVersion(v)
+	c.setBorn(e.tree.gen)
 	r.PatchChecked(c.value())
 	return to, nil
 }
@@ -318,8 +330,9 @@ func (e *engine) renew(key []byte, held engines.Version, r lease.Renewal) (v eng
 	if err := e.renewable(rec, held, r); err != nil {
 		return 0, o, 0, err
 	}
-	if v = e.nextVersion(held); uint64(v) > e.meta.Ceiling() {
-		return 0, obstacle{version: v}, 0, nil
+	v = e.nextVersion(held)
+	if o, err = e.assignable(v); err != nil || !o.none() {
+		return 0, o, 0, err
 	}
 	to, err := e.renewed(rec, v, r)
 	if err != nil {
@@ -348,9 +361,9 @@ func (e *engine) renewable(rec *record, held engines.Version, r lease.Renewal) e
 	switch {
 	case rec == nil:
 		return engines.ErrNotFound
-	case engines.Version(rec.version) != held:
+	case rec.version() != held:
 		e.conflicts++
-		return &engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: engines.Version(rec.version)}
+		return &engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: rec.version()}
 	}
 	if err := r.Check(rec.value()); err != nil {
 		return fmt.Errorf("renewing a lease: %w", err)

@@ -172,7 +172,7 @@ func (p *page) eachRecord(yield func(version uint64, key, value []byte) error) e
 			return fmt.Errorf("record %d of %d is cut off", i, p.count)
 		}
 		version, v, k := le.Uint64(b), int(le.Uint32(b[8:])), int(le.Uint16(b[12:]))
-		if version == 0 || k == 0 || k > engines.MaxKeyBytes || v > engines.MaxValueBytes {
+		if version == 0 || version > maxVersion || k == 0 || k > engines.MaxKeyBytes || v > engines.MaxValueBytes {
 			return fmt.Errorf("record %d has version %d, a key of %d and a value of %d bytes", i, version, k, v)
 		}
 		b = b[pageRecordHead:]

@@ -76,8 +76,8 @@ func parseRenew(b []byte) (op, error) {
 		renewals: le.Uint32(b[24:]),
 		key:      b[renewHeadBytes:],
 	}
-	if o.version == 0 {
-		return op{}, fmt.Errorf("renewal of %x to version 0", o.key)
+	if o.version == 0 || o.version > maxVersion {
+		return op{}, fmt.Errorf("renewal of %x to version %d", o.key, o.version)
 	}
 	return o, nil
 }
@@ -113,7 +113,7 @@ func parseOp(b []byte) (op, int, error) {
 	o := op{kind: b[0], ks: engines.Keyspace(b[1]), version: engines.Version(le.Uint64(b[8:]))}
 	body := 0
 	switch {
-	case !o.ks.Valid() || o.version == 0 || k == 0 || k > engines.MaxKeyBytes:
+	case !o.ks.Valid() || o.version == 0 || o.version > maxVersion || k == 0 || k > engines.MaxKeyBytes:
 		return op{}, 0, fmt.Errorf("operation in keyspace %d at version %d with a key of %d bytes", b[1], o.version, k)
 	case o.kind == opPut && aux <= engines.MaxValueBytes:
 		body = int(aux)

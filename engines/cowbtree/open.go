@@ -188,11 +188,11 @@ func (e *engine) replayOp(lsn wal.LSN, o *op) (p plan, err error) {
 		return p, err
 	}
 	e.highest = max(e.highest, uint64(o.version))
-	if rec != nil && rec.version >= uint64(o.version) {
+	if rec != nil && rec.version() >= o.version {
 		if lsn <= wal.LSN(e.pages.meta.upTo) && o.kind != opDelete {
 			return p, nil // the checkpoint met it already
 		}
-		return p, fmt.Errorf("version %d of %x in %s follows version %d", o.version, o.key, o.ks, rec.version)
+		return p, fmt.Errorf("version %d of %x in %s follows version %d", o.version, o.key, o.ks, rec.version())
 	}
 	switch o.kind {
 	case opPut:
@@ -210,7 +210,7 @@ func (e *engine) replayOp(lsn wal.LSN, o *op) (p plan, err error) {
 		p.rec = e.tree.refOf(rec)
 		return p, nil
 	}
-	if int(rec.valueLen) < leaseHeadBytes {
+	if rec.valueLen() < leaseHeadBytes {
 		return p, fmt.Errorf("renewal of %x, which is no lease", o.key)
 	}
 	if p.rec, err = e.renewed(rec, o.version, o.renewal); err == nil {

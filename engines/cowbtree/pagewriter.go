@@ -103,7 +103,7 @@ func (w *pageWriter) leaf(r ref, n *node) (pageAddr, error) {
 	pin := w.loader.h.epochs.pin()
 	for i := range n.len() {
 		rec := w.record(n.id(i))
-		b = appendRecord(b, rec.version, rec.key(), rec.value())
+		b = appendRecord(b, uint64(rec.version()), rec.key(), rec.value())
 	}
 	pin.unpin()
 	w.plain = b

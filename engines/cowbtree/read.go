@@ -46,7 +46,7 @@ func (e *engine) get(ctx context.Context, top ref, ks engines.Keyspace, key, dst
 		return dst, 0, engines.ErrNotFound
 	}
 	dst = append(dst, rec.value()...)
-	v := engines.Version(rec.version)
+	v := rec.version()
 	p.unpin()
 	return dst, v, nil
 }
@@ -199,7 +199,7 @@ func (c *scanner) take(rec *record) {
 	c.bytes = append(c.bytes, rec.key()...)
 	k := len(c.bytes)
 	c.bytes = append(c.bytes, rec.value()...)
-	c.ends = append(c.ends, scanned{k, len(c.bytes), engines.Version(rec.version)})
+	c.ends = append(c.ends, scanned{k, len(c.bytes), rec.version()})
 	c.from = append(append(c.from[:0], rec.key()...), 0)
 }
 

@@ -147,7 +147,7 @@ func (t *tree) put(ks engines.Keyspace, r ref) {
 	if leaf == nil {
 		n := t.newNode(kindLeaf, 0, 1)
 		n.node.ids()[0] = r
-		t.finishLeaf(n.node, int(t.record(r).keyLen))
+		t.finishLeaf(n.node, t.record(r).keyLen())
 		t.setRoot(ks, n.ref)
 		t.counts[ks]++
 		return
@@ -186,7 +186,7 @@ func (t *tree) swap(ks engines.Keyspace, leaf *node, i int, r ref) {
 	case t.fuzzy(leaf):
 		t.touch(d)
 		t.store(leaf, i, r, payload)
-		t.dropped = append(t.dropped, dropped{block{old, uint32(t.record(old).size())}, t.record(old).born, true})
+		t.dropped = append(t.dropped, dropped{block{old, uint32(t.record(old).size())}, t.record(old).born(), true})
 		return
 	default:
 		c := t.copyNode(leaf, 0)
@@ -199,7 +199,7 @@ func (t *tree) swap(ks engines.Keyspace, leaf *node, i int, r ref) {
 
 // store replaces entry i of a leaf in place. Who can see the leaf can see the record.
 func (t *tree) store(leaf *node, i int, r ref, payload uint32) {
-	t.record(r).born = leaf.born
+	t.record(r).setBorn(leaf.born)
 	leaf.payload = payload
 	leaf.setID(i, r)
 }
@@ -222,7 +222,7 @@ func (t *tree) touch(d int) {
 // stored is the number of bytes that a record takes in a page.
 func (t *tree) stored(r ref) uint32 {
 	rec := t.record(r)
-	return uint32(pageRecordHead) + uint32(rec.keyLen) + rec.valueLen
+	return uint32(pageRecordHead) + uint32(rec.keyLen()+rec.valueLen())
 }
 
 // setChild puts a node in the place of the one at depth d of the path, which leaves the tree.
@@ -307,7 +307,7 @@ func (t *tree) dropStub(r ref) {
 
 func (t *tree) dropRecord(r ref) {
 	rec := t.record(r)
-	t.dropped = append(t.dropped, dropped{block{r, uint32(rec.size())}, rec.born, false})
+	t.dropped = append(t.dropped, dropped{block{r, uint32(rec.size())}, rec.born(), false})
 }
 
 func (t *tree) dropSeparator(r ref) {

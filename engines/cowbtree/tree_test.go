@@ -48,7 +48,7 @@ func (t *tree) audit(tb testing.TB, top ref, ks engines.Keyspace) map[string]uin
 				}
 				payload += t.stored(id)
 				last = bytes.Clone(key)
-				all[string(key)] = rec.version
+				all[string(key)] = uint64(rec.version())
 			}
 			if payload != n.payload {
 				tb.Fatalf("payload %d, want %d", n.payload, payload)
@@ -292,5 +292,35 @@ func TestLookupFindsAll(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRecordPacking: the two words of a record's header hold their extremes.
+func TestRecordPacking(t *testing.T) {
+	h, err := newHeap()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.close()
+	for _, version := range []engines.Version{1, 1 << 40, maxVersion} {
+		for _, born := range []uint64{1, 1<<bornLowBits - 1, 1 << bornLowBits, maxBorn} {
+			for _, lengths := range [][2]int{{1, 0}, {engines.MaxKeyBytes, engines.MaxValueBytes}} {
+				key, value := bytes.Repeat([]byte{0xff}, lengths[0]), bytes.Repeat([]byte{0xee}, lengths[1])
+				r := h.record(h.alloc(recordBytes(len(key), len(value))))
+				r.fill(version, born, key, value)
+				for range 2 {
+					if r.version() != version || r.born() != born || !bytes.Equal(r.key(), key) || !bytes.Equal(r.value(), value) {
+						t.Fatalf("version %d, born %d, %d and %d bytes became %d, %d, %d and %d", version, born, len(key), len(value), r.version(), r.born(), r.keyLen(), r.valueLen())
+					}
+					r.setVersion(7)
+					r.setBorn(9)
+					if r.version() != 7 || r.born() != 9 || !bytes.Equal(r.key(), key) {
+						t.Fatal("setting version and generation changes the rest")
+					}
+					r.setVersion(version)
+					r.setBorn(born)
+				}
+			}
+		}
 	}
 }

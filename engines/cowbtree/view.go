@@ -38,10 +38,11 @@ func (e *engine) hold(running bool) (*hold, pagesMeta, error) {
 	if e.closed {
 		return nil, pagesMeta{}, engines.ErrClosed
 	}
-	if running {
+	held, m, err := e.holdLocked(false)
+	if err == nil && running {
 		e.inflight.Add(1)
 	}
-	return e.holdLocked(false)
+	return held, m, err
 }
 
 // settleAtOnce is how many kept blocks are given up before writers get their turn.
