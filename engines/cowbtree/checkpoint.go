@@ -83,12 +83,13 @@ func (e *engine) checkpoint(ctx context.Context, share float64) error {
 	}
 	e.mu.Lock()
 	held, m, err := e.holdLocked(true)
+	if err != nil {
+		e.mu.Unlock()
+		return err
+	}
 	freed := e.tree.freed
 	e.tree.freed = nil
 	e.mu.Unlock()
-	if err != nil {
-		return err
-	}
 	m.checkpoint = e.pages.meta.checkpoint + 1
 	w := newPageWriter(ctx, e.fs, e.loader, e.pages, m.checkpoint)
 	w.share, w.compress = share, e.config.EnableCompression

@@ -47,8 +47,8 @@ type Config struct {
 	// CheckpointOnClose makes Close write a checkpoint, so that the next open has no
 	// log to replay. Default true.
 	CheckpointOnClose bool `json:"checkpoint_on_close"`
-	// CheckpointShare is the part of the time that a checkpoint may be busy while
-	// the store is open: above 0, at most 1 (no rest). Default 0.5.
+	// CheckpointShare is the part of the time that a checkpoint may be busy, on a
+	// processor or the device, while the store is open: above 0, at most 1 (no rest). Default 0.25.
 	CheckpointShare float64 `json:"checkpoint_share"`
 	// WALBufferSize is the size in bytes of each of the two buffers of the classes interval and sync; default 1048576.
 	WALBufferSize int `json:"wal_buffer_size"`
@@ -73,7 +73,7 @@ func defaults() Config {
 		SegmentBytes:       32 << 20,
 		CheckpointLogBytes: 256 << 20,
 		CheckpointOnClose:  true,
-		CheckpointShare:    0.5,
+		CheckpointShare:    0.25,
 		WALBufferSize:      1 << 20,
 		WALSyncInterval:    5,
 		GroupCommitMax:     128,

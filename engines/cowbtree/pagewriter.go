@@ -51,8 +51,9 @@ type placed struct {
 	changes uint32 // node.changes before it was read
 }
 
-// writeBytes is the size of the writes, where the pages lie side by side.
-const writeBytes = 1 << 20
+// writeBytes is the size of the writes, where the pages lie side by side. A commit that
+// waits for the device may have to wait for one of them.
+const writeBytes = 256 << 10
 
 func newPageWriter(ctx context.Context, fsys vfs.FS, l *loader, to *pageFile, number uint64) *pageWriter {
 	return &pageWriter{
