@@ -18,10 +18,12 @@ import (
 //  1. The log goes on in a new segment, and everything before it is made durable
 //     and visible. Then a view is taken; it holds the log up to one number exactly.
 //  2. The nodes of the view that have changed since they were last stored get new
-//     pages (pageWriter). Writers go on: they copy what the view sees.
-//  3. The log is synced, so that it reaches what the pages hold; then the
+//     pages (pageWriter). Writers go on: they copy the nodes that the view sees, but for leaves
+//     that are to be written anyway, in which a single record is replaced in place (tree.fuzzy).
+//     Replay skips what a page has already, so no leaf is copied and no old record kept for renewals.
+//  3. The log is synced, so that it reaches what the pages may hold; then the
 //     meta block makes the checkpoint the last one.
-//  4. The nodes that are still in the tree learn their pages; those that are not
+//  4. The nodes that are still in the tree as they were written learn their pages; the others
 //     have left theirs for the next checkpoint to free. The pages that were given up
 //     before the view was taken are free now.
 //  5. The view is let go, and the log's old segments are dropped.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -283,8 +284,13 @@ func crashRun(t *testing.T, d engines.Durability, seed uint64, states int, wrap 
 	take := func(op, name string) {
 		mu.Lock()
 		defer mu.Unlock()
-		// The beginning is sampled densely: that is where files are created.
-		if over || len(taken) >= states || len(taken) > states/4 && rng.IntN(6) != 0 {
+		// The beginning is sampled densely, that is where files are created, and so are
+		// checkpoints.
+		often := 6
+		if strings.HasSuffix(name, pagesName) {
+			often = 2
+		}
+		if over || len(taken) >= states || len(taken) > states/4 && rng.IntN(often) != 0 {
 			return
 		}
 		loss := vfs.Losses()[rng.IntN(len(vfs.Losses()))]

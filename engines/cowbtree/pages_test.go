@@ -346,3 +346,54 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 	mustClose(t, e)
 }
+
+// TestChangesBesideCheckpoint replaces records while a checkpoint writes: before and
+// after the page of their leaf. The next checkpoint must have what this one has not.
+func TestChangesBesideCheckpoint(t *testing.T) {
+	mem := vfs.NewMem()
+	config := quiet(map[string]any{"max_keys_per_node": 16, "segment_bytes": 1 << 20})
+	e := mustOpen(t, mem, engines.Durability{Class: engines.Process}, config)
+	const n = 3000
+	for i := range n {
+		put(t, e, engines.Nodes, fmt.Sprintf("key-%06d", i), strings.Repeat("x", 500))
+	}
+	changed, busy := 0, false
+	mem.OnPending = func(op, name string) {
+		if op != "write" || busy || !strings.HasSuffix(name, pagesName) {
+			return
+		}
+		busy = true
+		for i := changed; i < n; i += 60 { // all over the keyspace: each of them other keys
+			put(t, e, engines.Nodes, fmt.Sprintf("key-%06d", i), fmt.Sprintf("changed at write %d", changed))
+		}
+		changed++
+		busy = false
+	}
+	ctx := context.Background()
+	if err := e.Checkpoint(ctx); err != nil {
+		t.Fatal(err)
+	}
+	mem.OnPending = nil
+	if changed < 5 {
+		t.Fatalf("the checkpoint took %d writes, too few for this test", changed)
+	}
+	if upTo, applied := e.pages.meta.upTo, e.pages.meta.applied; upTo <= applied {
+		t.Errorf("log applied up to %d, at most up to %d: nothing came beside the checkpoint", applied, upTo)
+	}
+	want := readAll(t, e)
+	crashed := mem.Kill() // the log leads from the first checkpoint to the same state
+	if err := e.Checkpoint(ctx); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, e)
+	for what, m := range map[string]*vfs.Mem{"after the next checkpoint": mem, "after a kill": crashed} {
+		e := mustOpen(t, m, syncClass, config)
+		if got := readAll(t, e); !got.equal(want) {
+			t.Errorf("%s: wrong data (%d records, want %d)", what, len(got), len(want))
+		}
+		mustClose(t, e)
+		if _, err := verify(ctx, m, crashDir, nil); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
