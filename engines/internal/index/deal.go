@@ -20,6 +20,8 @@ import (
 // out by stripe. After a round the stripes take theirs in the order of the log:
 // those in memory at once, on every processor, and those that are away into their backlog.
 // Operations of different stripes have nothing in common.
+// Keys and values are copied: to lend them from the log's buffers until the round ends
+// saved page faults and cost as much in cache misses.
 
 // queued is one operation of the log. It is kept short, as a backlog may have millions.
 type queued struct {
