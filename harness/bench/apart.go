@@ -30,13 +30,14 @@ func (p point) store() storeID {
 
 // apart is what the points in processes of their own share.
 type apart struct {
-	dir    string
-	seed   uint64
-	now    int64              // of every record
-	stores map[storeID]string // filled, not to be changed
-	failed map[storeID]error  // could not be filled
-	seen   map[point]bool     // have been checked in full
-	caches map[string]bool    // how pages were dropped, by description
+	dir     string
+	seed    uint64
+	now     int64              // of every record
+	collect time.Duration      // for which the garbage collector is watched
+	stores  map[storeID]string // filled, not to be changed
+	failed  map[storeID]error  // could not be filled
+	seen    map[point]bool     // have been checked in full
+	caches  map[string]bool    // how pages were dropped, by description
 }
 
 func (a *apart) job(task string, id storeID, dir string) job {
@@ -118,7 +119,7 @@ func (a *apart) fill(ctx context.Context, id storeID, dir string) error {
 }
 
 // measure gives p its turn in one round.
-func (a *apart) measure(ctx context.Context, p point, slice time.Duration) (s sample, err error) {
+func (a *apart) measure(ctx context.Context, p point) (s sample, err error) {
 	work, err := os.MkdirTemp(a.dir, "turn-")
 	if err != nil {
 		return s, err
@@ -129,7 +130,7 @@ func (a *apart) measure(ctx context.Context, p point, slice time.Duration) (s sa
 	switch p.kind {
 	case collectorKind:
 		j := a.job(taskCollect, p.store(), dir)
-		j.Seconds = collectSlices * slice.Seconds()
+		j.Seconds = a.collect.Seconds()
 		r, err := a.ask(ctx, j)
 		s.collector, s.nsPerOp = r.Collector, r.Collector.NsPerRenew
 		return s, err
@@ -140,9 +141,6 @@ func (a *apart) measure(ctx context.Context, p point, slice time.Duration) (s sa
 	}
 	return a.measureFiles(ctx, p, dir)
 }
-
-// collectSlices is how many slices the garbage collector is watched for.
-const collectSlices = 8
 
 // measureFiles opens or reads a copy of the store.
 func (a *apart) measureFiles(ctx context.Context, p point, dir string) (s sample, err error) {

@@ -78,7 +78,7 @@ func lookupTest(name string) (engines.Driver, error) {
 func apartOptions(t *testing.T, out, progress *bytes.Buffer, drivers ...engines.Driver) Options {
 	return Options{
 		Drivers: drivers, Rows: []string{"P10", "P11", "P12", "P13", "P18"}, Actors: []int{3000}, Rounds: 2, Slice: 10 * time.Millisecond,
-		Seed: 1, warmBytes: 1 << 20, DataDir: t.TempDir(), Stdout: out, Stderr: progress,
+		Seed: 1, warmBytes: 1 << 20, collectTime: 80 * time.Millisecond, DataDir: t.TempDir(), Stdout: out, Stderr: progress,
 	}
 }
 

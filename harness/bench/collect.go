@@ -16,10 +16,15 @@ import (
 	"orbitbench/harness/procstat"
 )
 
-// collectCycles are forced at equal distances while leases are renewed: an
-// engine whose renewals allocate nothing would see a natural one every two
-// minutes only, and nothing would be measured.
-const collectCycles = 4
+// collectCycles are forced at equal distances in collectTime while leases are
+// renewed, one every two seconds: an engine whose renewals allocate nothing would
+// see a natural one every two minutes only, and nothing would be measured. The
+// collector's share follows from how often it runs, so that this does not depend
+// on the length of a slice.
+const (
+	collectCycles = 4
+	collectTime   = 8 * time.Second
+)
 
 // collect fills a store and renews leases of it while the garbage collector runs
 // a few times.

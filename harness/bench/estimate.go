@@ -52,7 +52,7 @@ func (p point) turnTime(o Options) time.Duration {
 	case checksumKind:
 		return openTime + leases*recoverPerLease
 	case collectorKind:
-		return openTime + leases*loadPerLease + collectSlices*o.Slice
+		return openTime + leases*loadPerLease + o.collectTime
 	case memoryKind:
 		return openTime + leases*(loadPerLease+renewPerLease)
 	}

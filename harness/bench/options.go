@@ -49,7 +49,8 @@ type Options struct {
 	// Stdout receives the benchmark lines, Stderr progress and the table.
 	Stdout, Stderr io.Writer
 
-	warmBytes int // most that the warm-up of a competitor rewrites
+	warmBytes   int           // most that the warm-up of a competitor rewrites
+	collectTime time.Duration // for which the garbage collector is watched
 }
 
 // The defaults.
@@ -75,6 +76,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.warmBytes == 0 {
 		o.warmBytes = warmBytes
+	}
+	if o.collectTime == 0 {
+		o.collectTime = collectTime
 	}
 	if o.Classes != nil || o.Writers != nil {
 		if o.Rows != nil {

@@ -98,7 +98,7 @@ func (b *bench) prepareApart(ctx context.Context, p point) error {
 		if err != nil {
 			return err
 		}
-		b.apart = &apart{dir: dir, seed: b.o.Seed, now: time.Now().UnixNano(),
+		b.apart = &apart{dir: dir, seed: b.o.Seed, now: time.Now().UnixNano(), collect: b.o.collectTime,
 			stores: map[storeID]string{}, failed: map[storeID]error{}, seen: map[point]bool{}, caches: map[string]bool{}}
 	}
 	if why := room(b.o.DataDir, p.actors); why != "" {

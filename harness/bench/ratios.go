@@ -167,8 +167,12 @@ func recoveryOver(name string) func(round, point) (float64, error) {
 	}
 }
 
-// checksum is the time that reading and checksumming the same files took.
+// checksum is the time that reading and checksumming the same files took. They
+// are those of a store right after a checkpoint.
 func (r round) checksum(p point) (float64, error) {
+	if p.state != atSnapshot {
+		return 0, missing("the files of this store")
+	}
 	s, ok := r[point{kind: checksumKind, engine: p.engine, dur: p.dur, actors: p.actors, cache: p.cache}]
 	if !ok {
 		return 0, missing("reading and checksumming the files")

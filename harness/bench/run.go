@@ -163,7 +163,7 @@ func (b *bench) turn(ctx context.Context, p point, round int) (sample, error) {
 	case p.kind == checkpointKind:
 		return b.measureCheckpoint(ctx, p, round)
 	case p.kind.apart():
-		return b.apart.measure(ctx, p, b.o.Slice)
+		return b.apart.measure(ctx, p)
 	}
 	return b.loop(ctx, p, round).run(ctx)
 }
