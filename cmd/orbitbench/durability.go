@@ -118,8 +118,8 @@ func (f *durabilityFlags) jobs() ([]durability.Job, error) {
 		classes = append(classes, d)
 	}
 	var jobs []durability.Job
-	var why error
 	for _, driver := range drivers {
+		before, why := len(jobs), error(nil)
 		for _, d := range classes {
 			if _, err := driver.Configure(engines.Options{Durability: d}); err != nil {
 				why = err
@@ -127,9 +127,12 @@ func (f *durabilityFlags) jobs() ([]durability.Job, error) {
 			}
 			jobs = append(jobs, durability.Job{Engine: driver.Info().Name, Durability: d})
 		}
+		if len(jobs) == before && len(f.engines) > 0 {
+			return nil, fmt.Errorf("nothing to verify of %s: %w", driver.Info().Name, why)
+		}
 	}
 	if len(jobs) == 0 {
-		return nil, fmt.Errorf("nothing to verify: %w", why)
+		return nil, errors.New("nothing to verify: no engine of this build offers these classes")
 	}
 	if info, err := os.Stat(f.dataDir); err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
