@@ -34,6 +34,7 @@ type capacityRow struct {
 	generatorBound   bool                   // what refuted was the lag of the load generator
 	planned, missing int
 	losses, flags    []string
+	early            bool // a trace saw the engine acknowledge before its promise: it is not ranked
 }
 
 // capacities sorts the cells of kind capacity into blocks and rows.
@@ -73,6 +74,10 @@ func (r *Report) capacities(items []item) (blocks []*capacityBlock, warnings []s
 			}
 			row.engine = e
 			row.settle()
+			if d := r.Run.DurabilityOf(e.Name, b.durability); d != nil && d.Verdict == result.DurabilityEarly {
+				row.early = true
+				row.flags = append(row.flags, notRanked(d))
+			}
 			b.rows = append(b.rows, row)
 		}
 	}
@@ -220,7 +225,7 @@ func (b *capacityBlock) promiseName() string {
 // ranked returns the rows that may win, the most leases first.
 func (b *capacityBlock) ranked() []*capacityRow {
 	rows := slices.DeleteFunc(slices.Clone(b.rows), func(r *capacityRow) bool {
-		return r.status != statusOK || r.confirmedPerS == 0 || len(r.losses) > 0 || r.engine.Role == "baseline"
+		return r.status != statusOK || r.confirmedPerS == 0 || len(r.losses) > 0 || r.early || r.engine.Role == "baseline"
 	})
 	slices.SortStableFunc(rows, func(x, y *capacityRow) int { return cmp.Compare(y.confirmedPerS, x.confirmedPerS) })
 	return rows

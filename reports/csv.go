@@ -67,7 +67,30 @@ func csvColumns() []csvColumn {
 	columns := csvIdentity()
 	columns = append(columns, csvLatency()...)
 	columns = append(columns, csvClaims()...)
+	columns = append(columns, csvPromise()...)
 	return append(columns, csvResources()...)
+}
+
+// csvPromise is what a trace found about the engine and class.
+func csvPromise() []csvColumn {
+	perAck := func(phase int) func(*Report, csvRow) string {
+		return csvText(func(l csvRow) string {
+			if l.row.promise == nil || phase >= len(l.row.promise.Phases) {
+				return ""
+			}
+			return csvFloat(l.row.promise.Phases[phase].SyncsPerAck, true)
+		})
+	}
+	return []csvColumn{
+		{"promise_verdict", csvText(func(l csvRow) string {
+			if l.row.promise == nil {
+				return ""
+			}
+			return l.row.promise.Verdict
+		})},
+		{"syncs_per_ack_one_writer", perAck(0)},
+		{"syncs_per_ack_many_writers", perAck(1)},
+	}
 }
 
 func csvText(f func(csvRow) string) func(*Report, csvRow) string {

@@ -73,8 +73,13 @@ func (r *Report) promised(b *block, row *row) {
 	}
 	row.promise = d
 	if row.early() {
-		row.flags = append(row.flags, "NOT RANKED: it acknowledges before the promise of its class: "+oneLine(d.Reason))
+		row.flags = append(row.flags, notRanked(d))
 	}
+}
+
+// notRanked is the flag of an engine that broke its promise.
+func notRanked(d *result.Durability) string {
+	return "NOT RANKED: it acknowledges before the promise of its class: " + oneLine(d.Reason)
 }
 
 // early reports whether the engine was seen to acknowledge before its promise.

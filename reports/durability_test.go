@@ -55,6 +55,12 @@ func TestABrokenPromiseIsNotRanked(t *testing.T) {
 	require.Contains(t, markdown.String(), "NOT RANKED")
 	require.Contains(t, markdown.String(), "Promise of the class")
 
+	var csv strings.Builder
+	require.NoError(t, r.CSV(&csv))
+	require.Contains(t, csv.String(), ",promise_verdict,syncs_per_ack_one_writer,syncs_per_ack_many_writers,")
+	require.Contains(t, csv.String(), ",acknowledges before its promise,,,")
+	require.Contains(t, csv.String(), ",proven,1,0.2,")
+
 	require.Contains(t, caught(t, "appendlog").Verdict(), "sync: no valid cell to rank (1 acknowledged before its promise)")
 }
 
@@ -62,4 +68,18 @@ func TestWithoutATraceNothingIsSaidOfPromises(t *testing.T) {
 	var text strings.Builder
 	require.NoError(t, load(t, writeRun(t, []string{"appendlog"}, 1, nil, nil)).Text(&text, TextOptions{}))
 	require.NotContains(t, text.String(), "Promise of the class")
+}
+
+func TestABrokenPromiseHoldsNoCapacity(t *testing.T) {
+	dir := capacityRun(t, twoKnees, nil)
+	run, err := result.ReadRun(dir)
+	require.NoError(t, err)
+	run.DurabilityChecks = []result.Durability{{Engine: "appendlog", Durability: "sync", Verdict: result.DurabilityEarly, Reason: "nothing was synced"}}
+	require.NoError(t, result.WriteRun(dir, run))
+	r, _ := loadCapacity(t, dir)
+	require.Contains(t, r.Verdict(), "bbolt holds 27.0 k leases")
+	require.NotContains(t, r.Verdict(), "appendlog holds")
+	var text strings.Builder
+	require.NoError(t, r.Text(&text, TextOptions{Width: 200}))
+	require.Contains(t, text.String(), "NOT RANKED: it acknowledges before the promise of its class: nothing was synced")
 }

@@ -18,7 +18,11 @@ const (
 // calls of traced, and at no others. Without a tracer those calls would fail
 // with ENOSYS from now on. It needs no privilege.
 func installFilter() error {
-	program := filterProgram(auditArch, traced())
+	return install(filterProgram(auditArch, traced(), unix.SECCOMP_RET_TRACE))
+}
+
+// install puts a filter before every thread of this process.
+func install(program []unix.SockFilter) error {
 	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	runtime.LockOSThread() // the promise not to gain privileges is a thread's, and spreads with the filter
 	defer runtime.UnlockOSThread()
@@ -33,9 +37,9 @@ func installFilter() error {
 	return nil
 }
 
-// filterProgram is a BPF program that returns SECCOMP_RET_TRACE for the numbers
-// and allows everything else.
-func filterProgram(arch uint32, numbers []uint64) []unix.SockFilter {
+// filterProgram is a BPF program that returns verdict for the numbers and allows
+// everything else.
+func filterProgram(arch uint32, numbers []uint64, verdict uint32) []unix.SockFilter {
 	statement := func(code uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: k} }
 	program := []unix.SockFilter{
 		statement(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, seccompArch),
@@ -49,5 +53,5 @@ func filterProgram(arch uint32, numbers []uint64) []unix.SockFilter {
 	}
 	return append(program,
 		statement(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_ALLOW),
-		statement(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_TRACE))
+		statement(unix.BPF_RET|unix.BPF_K, verdict))
 }

@@ -249,7 +249,7 @@ func TestJudgeOfInterval(t *testing.T) {
 
 // The filter, run as the kernel runs it: by hand.
 func TestFilterStopsAtTracedCalls(t *testing.T) {
-	program := filterProgram(auditArch, traced())
+	program := filterProgram(auditArch, traced(), unix.SECCOMP_RET_TRACE)
 	run := func(arch, number uint32) uint32 {
 		var a uint32
 		for pc := 0; ; pc++ {

@@ -7,16 +7,27 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"orbitbench/engines"
 	"orbitbench/harness/result"
 )
+
+// forbid names a system call that is refused to the tracer and what it starts, as
+// a container may do.
+const forbid = "ORBITBENCH_TEST_FORBID"
 
 // TestMain lets the test binary be the processes of a pass.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 {
 		switch os.Args[1] {
 		case PassVerb:
+			if forbidden := os.Getenv(forbid); forbidden != "" {
+				number := map[string]uint64{"ptrace": unix.SYS_PTRACE, "seccomp": unix.SYS_SECCOMP, "process_vm_readv": unix.SYS_PROCESS_VM_READV}[forbidden]
+				if err := install(filterProgram(auditArch, []uint64{number}, unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM))); err != nil {
+					panic(err)
+				}
+			}
 			os.Exit(PassMain(os.Stdin, os.Stdout, os.Stderr))
 		case WorkerVerb:
 			os.Exit(WorkerMain(context.Background(), lookupFake, os.Stdin, os.Stdout))
@@ -111,6 +122,20 @@ func TestClassNoneAsksNothing(t *testing.T) {
 	d := verifyFake(t, "buffers", "none")
 	require.Equal(t, result.DurabilityNothing, d.Verdict, d.Reason)
 	require.Zero(t, d.Phases[0].SyncsPerAck)
+}
+
+func TestWithoutPermissionNothingIsVerified(t *testing.T) {
+	needTrace(t)
+	for call, want := range map[string]string{
+		"ptrace":           "does not let this process trace its child",
+		"seccomp":          "refuses what the trace needs",
+		"process_vm_readv": "process_vm_readv: operation not permitted",
+	} {
+		t.Setenv(forbid, call)
+		d := verifyFake(t, "no-sync", "sync")
+		require.Equal(t, result.DurabilityNotVerified, d.Verdict)
+		require.Contains(t, d.Reason, want)
+	}
 }
 
 func TestWhatGoesWrongIsSaid(t *testing.T) {
