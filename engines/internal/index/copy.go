@@ -12,27 +12,6 @@ const SliceBytes = 64 << 10
 // sliceRecords bounds what is read under one lock.
 const sliceRecords = 32
 
-// Live returns about how many records each stripe has, to size tables by.
-func (ix *Index) Live() (live [Stripes]uint32) {
-	for i := range ix.stripes {
-		s := &ix.stripes[i]
-		s.mu.Lock()
-		live[i] = uint32(min(s.live, MaxLocal))
-		s.mu.Unlock()
-	}
-	return live
-}
-
-// Reserve makes room for so many records in each stripe.
-func (ix *Index) Reserve(live [Stripes]uint32) error {
-	for i := range ix.stripes {
-		if err := ix.stripes[i].table.Reserve(int(live[i])); err != nil {
-			return fullError(err)
-		}
-	}
-	return nil
-}
-
 // Slice calls visit with some records of a stripe as OpPut, from cursor on,
 // under the stripe's lock, and returns the next cursor, or -1 when that was
 // the last one, and the stripe's floor then: the highest version of a deleted

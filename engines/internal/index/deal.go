@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -39,8 +38,6 @@ const (
 	dealOps     = 256
 	// backlogBytes bounds what all backlogs hold together; beyond it stripes are brought in during replay.
 	backlogBytes = 256 << 20
-	// roundBytes is how much Add gathers before it ends a round by itself.
-	roundBytes = 16 << 20
 	// ahead is how many records are touched before the first of them is used, so
 	// that their cache misses overlap.
 	ahead = 16
@@ -68,11 +65,10 @@ func (q *queued) op(d *deal) Op {
 
 // lane is what one goroutine that reads the log has dealt out in this round.
 type lane struct {
-	open  [Stripes]*deal
-	full  [Stripes][]*deal
-	last  wal.LSN
-	bytes int64
-	_     [64]byte
+	open [Stripes]*deal
+	full [Stripes][]*deal
+	last wal.LSN
+	_    [64]byte
 }
 
 // Dealer deals the operations of the log out to the stripes.
@@ -84,26 +80,13 @@ type Dealer struct {
 	err    error // the first; nothing is dealt after it
 }
 
-// NewDealer returns a dealer for one goroutine that calls Add. upTo is the end of the
-// snapshot that was loaded, 0 without one: operations up to there may be on
-// records that are gone.
-func NewDealer(ix *Index, upTo wal.LSN) *Dealer { return NewLanes(ix, upTo, 1) }
-
-// NewLanes returns a dealer for n goroutines that call AddTo, each with a lane of its own.
+// NewLanes returns a dealer for n goroutines that call AddTo, each with a lane of its own. upTo is the
+// end of the image that was set, 0 without one: operations up to there may be on records that are gone.
 func NewLanes(ix *Index, upTo wal.LSN, n int) *Dealer {
 	ix.knownUpTo = upTo
 	d := &Dealer{ix: ix, lanes: make([]lane, n)}
 	d.pool.New = func() any { return &deal{ops: make([]queued, 0, dealOps)} }
 	return d
-}
-
-// Add deals out one operation of log record lsn, in the order of the log, and ends
-// rounds by itself. Key and value are copied. What goes wrong comes out of Finish.
-func (d *Dealer) Add(lsn wal.LSN, o *Op) {
-	if d.lanes[0].bytes >= roundBytes && lsn != d.lanes[0].last {
-		d.note(d.Round(d.lanes[0].last))
-	}
-	d.AddTo(0, lsn, o)
 }
 
 func (d *Dealer) note(err error) {
@@ -136,10 +119,8 @@ func (d *Dealer) AddTo(number int, lsn wal.LSN, o *Op) {
 	case engines.OpPut:
 		q.a, q.b = uint64(len(t.buf)), uint64(len(o.Key))<<32|uint64(len(o.Value))
 		t.buf = append(append(t.buf, o.Key...), o.Value...)
-		l.bytes += int64(len(o.Key) + len(o.Value))
 	}
 	t.ops = append(t.ops, q)
-	l.bytes += queuedBytes
 }
 
 // seal ends every deal of the lane: what comes is from another part of the log.
@@ -161,7 +142,6 @@ func (d *Dealer) Round(valid wal.LSN) error {
 	}
 	for i := range d.lanes {
 		d.lanes[i].seal()
-		d.lanes[i].bytes = 0
 	}
 	var kept atomic.Int64
 	d.note(eachStripe(func(i int) error {
@@ -289,6 +269,3 @@ func (ix *Index) prefetch(s *stripe, window []queued) {
 		}
 	}
 }
-
-// Finish ends replay. It is Round without a bound, for a caller that does not call Round.
-func (d *Dealer) Finish() error { return d.Round(math.MaxUint64) }

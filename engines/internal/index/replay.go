@@ -130,39 +130,3 @@ func (ix *Index) applyLogged(s *stripe, o *Op, known bool) error {
 	r.setVersion(o.Version)
 	return nil
 }
-
-// Loader applies records of a snapshot. Several goroutines may each have one at
-// a time. Records of a stripe that follow each other are cheap: its lock is
-// kept between them. Done lets go of it.
-type Loader struct {
-	ix *Index
-	s  *stripe
-}
-
-// NewLoader returns a loader for one goroutine.
-func (ix *Index) NewLoader() Loader { return Loader{ix: ix} }
-
-// Put makes the record what the snapshot says, unless it is newer already.
-// Errors: a reason for which the store is corrupt, or engines.ErrFull.
-func (l *Loader) Put(o *Op) error {
-	if s := &l.ix.stripes[StripeOf(o.ID)]; s != l.s {
-		l.Done()
-		l.s = s
-		s.mu.Lock()
-	}
-	return l.ix.applyPut(l.s, o)
-}
-
-// Done lets go of the lock that is held. The loader can be used on.
-func (l *Loader) Done() {
-	if l.s != nil {
-		l.s.mu.Unlock()
-		l.s = nil
-	}
-}
-
-// RaiseFloor says that records of a stripe up to version v were deleted.
-func (ix *Index) RaiseFloor(stripe int, v engines.Version) {
-	s := &ix.stripes[stripe]
-	s.floor = max(s.floor, uint64(v))
-}
