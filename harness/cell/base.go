@@ -80,6 +80,7 @@ func (b *base) runPhase(ctx context.Context, p *phase, name string) (*measured, 
 // that depend on the records. The caller releases the set.
 func (b *base) measurePhase(ctx context.Context, p *phase) (*measured, *result.Resources, error) {
 	stats := b.engine.Stats()
+	around := beginAround(b.spec.Dir)
 	before, err := procstat.Read()
 	if err != nil {
 		return nil, nil, err
@@ -95,6 +96,8 @@ func (b *base) measurePhase(ctx context.Context, p *phase) (*measured, *result.R
 	b.cell.EngineStats = engineStats(stats, b.engine.Stats())
 	b.cell.Spans = spansOf(b.engine, m.begin, m.seconds)
 	res := usage(before, after, m.done)
+	res.Machine = around.end(res.CPUUserNs + res.CPUSystemNs)
+	b.cell.Warnings = append(b.cell.Warnings, machineWarnings(res.Machine)...)
 	if err := b.account(res, m); err != nil { // before the histograms are merged, which takes memory
 		return nil, nil, err
 	}

@@ -165,6 +165,22 @@ type Resources struct {
 	Allocations      uint64  `json:"allocations"`        // Go heap objects, harness included
 	GCPauseNs        uint64  `json:"gc_pause_ns"`
 	GCCPUFraction    float64 `json:"gc_cpu_fraction"`
+	// Machine is what went on around the process; nil where the kernel did not say.
+	Machine *Machine `json:"machine,omitempty"`
+}
+
+// Machine is what the whole machine met in the measured phase. Shares are of
+// the processors' time together, pressures of the phase's length.
+type Machine struct {
+	OthersCPUShare float64 `json:"others_cpu_share"` // used by other processes, kernel threads among them
+	StealShare     float64 `json:"steal_share"`      // given to other virtual machines
+	// Pressure is the share of the phase in which some task waited, by resource:
+	// cpu, io, memory. Without pressure stall information it is empty.
+	Pressure map[string]float64 `json:"pressure,omitempty"`
+	// What the store's block device completed, whoever asked for it; flushes are
+	// writes without bytes. Nil where the file system is on no single device.
+	DeviceWrites *uint64 `json:"device_writes,omitempty"`
+	DeviceBytes  *uint64 `json:"device_bytes,omitempty"`
 }
 
 // Memory is the split of the resident set.
