@@ -30,6 +30,12 @@ type curvePoint struct {
 	rec           *result.Recovery
 	read, write   map[string][]float64
 	losses, flags []string
+	early         bool // a trace saw the engine acknowledge before its promise: it is not ranked
+}
+
+// rankable reports whether the point was measured cold and nothing disqualifies it.
+func (p *curvePoint) rankable() bool {
+	return len(p.read["cold"]) > 0 && len(p.losses) == 0 && !p.early
 }
 
 // The states of the page cache that the curve shows.
@@ -53,6 +59,10 @@ func (r *Report) curves(items []item) (blocks []*curveBlock, warnings []string) 
 			if r.Run.Engines[i].Name == it.plan.Engine {
 				p.engine = &r.Run.Engines[i]
 			}
+		}
+		if d := r.Run.DurabilityOf(it.plan.Engine, it.plan.Durability); d != nil && d.Verdict == result.DurabilityEarly {
+			p.early = true
+			p.flags = append(p.flags, notRanked(d))
 		}
 		b.points = append(b.points, p)
 		if it.cell != nil {
@@ -164,13 +174,13 @@ func (b *curveBlock) verdict() string {
 	head := strings.ToUpper(b.durability[:1]) + b.durability[1:] + " recovery: "
 	largest := 0
 	for _, p := range b.points {
-		if len(p.read["cold"]) > 0 && len(p.losses) == 0 {
+		if p.rankable() {
 			largest = max(largest, p.leases)
 		}
 	}
 	var at []*curvePoint
 	for _, p := range b.points {
-		if p.leases == largest && len(p.read["cold"]) > 0 && len(p.losses) == 0 {
+		if p.leases == largest && p.rankable() {
 			at = append(at, p)
 		}
 	}

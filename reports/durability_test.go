@@ -83,3 +83,19 @@ func TestABrokenPromiseHoldsNoCapacity(t *testing.T) {
 	require.NoError(t, r.Text(&text, TextOptions{Width: 200}))
 	require.Contains(t, text.String(), "NOT RANKED: it acknowledges before the promise of its class: nothing was synced")
 }
+
+func TestABrokenPromiseWinsNoRecovery(t *testing.T) {
+	r := curveRun(t, func(c *result.Cell) bool { return c.Engine == "pebble" || c.Params.Actors < 1e6 })
+	before := r.Verdict()
+	require.Contains(t, before, "pebble")
+	run, err := result.ReadRun(r.Dir)
+	require.NoError(t, err)
+	run.DurabilityChecks = []result.Durability{{Engine: "pebble", Durability: "sync", Verdict: result.DurabilityEarly, Reason: "nothing was synced"}}
+	require.NoError(t, result.WriteRun(r.Dir, run))
+	r = load(t, r.Dir)
+	require.NotContains(t, r.Verdict(), "pebble")
+	require.Contains(t, r.Verdict(), "appendlog")
+	var text strings.Builder
+	require.NoError(t, r.Text(&text, TextOptions{Width: 200}))
+	require.Contains(t, text.String(), "NOT RANKED")
+}
