@@ -3,6 +3,8 @@
 SHELL       := /bin/sh
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 30s
+TIMEOUT     ?= 40m
+RACEFLAGS   ?= -short
 RUNFLAGS    ?=
 BENCHFLAGS  ?=
 IMAGE       ?= orbitbench
@@ -47,10 +49,10 @@ build: ## build bin/orbitbench
 
 test: deps yardsticks lint ## everything: lint, the build without cgo, all tests
 	CGO_ENABLED=0 go build ./...
-	go test -tags "$(TAGS)" ./...
+	go test -timeout $(TIMEOUT) -tags "$(TAGS)" ./...
 
-race: deps yardsticks ## all tests under the race detector
-	go test -race -tags "$(TAGS)" ./...
+race: deps yardsticks ## all tests under the race detector, with fewer repetitions (RACEFLAGS= for all of them)
+	go test -race -timeout $(TIMEOUT) $(RACEFLAGS) -tags "$(TAGS)" ./...
 
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l engines workloads harness reports cmd); \
