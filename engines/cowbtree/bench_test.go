@@ -257,3 +257,46 @@ func BenchmarkRecovery(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// BenchmarkFirstRead opens a store of n leases that was closed cleanly, and reads one.
+func BenchmarkFirstRead(b *testing.B) {
+	const n = 1_000_000
+	dir := b.TempDir() + "/store"
+	o := engines.Options{Dir: dir, Durability: engines.Durability{Class: engines.Process}}
+	e, err := cowbtree.Driver{}.Open(context.Background(), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := lease.New("node-0001", 1, time.Hour, make([]byte, 119))
+	value, err := l.AppendBinary(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var batch engines.Batch
+	for i := range n {
+		batch.Put(engines.Leases, benchKey(i), value)
+		if len(batch.Ops) == 2000 {
+			if err := e.Apply(context.Background(), &batch); err != nil {
+				b.Fatal(err)
+			}
+			batch.Reset()
+		}
+	}
+	if err := e.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		e, err := cowbtree.Driver{}.Open(context.Background(), o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := e.Get(context.Background(), engines.Leases, benchKey(n/2), nil); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := e.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
