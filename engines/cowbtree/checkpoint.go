@@ -50,6 +50,9 @@ func (e *engine) Checkpoint(ctx context.Context) error {
 }
 
 func (e *engine) checkpointLocked(ctx context.Context) error {
+	if err := e.logged(); err != nil {
+		return err
+	}
 	e.checkpointing.Lock()
 	defer e.checkpointing.Unlock()
 	if err := e.open(); err != nil {

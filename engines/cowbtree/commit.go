@@ -49,6 +49,9 @@ func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := e.logged(); err != nil {
+		return err
+	}
 	for {
 		o, lsn, err := e.tryApply(b)
 		if err != nil {
@@ -284,6 +287,9 @@ func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Versio
 		return 0, err
 	}
 	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := e.logged(); err != nil {
 		return 0, err
 	}
 	for {

@@ -212,6 +212,9 @@ func (c *crashState) check(rng *rand.Rand, d engines.Durability, depth int) (err
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
+	if err := e.logged(); err != nil {
+		return errors.Join(fmt.Errorf("open the log: %w", err), e.Close())
+	}
 	inner.mu.Lock()
 	inner.over = true // what the log's goroutines do from here on is not recovery
 	inner.mu.Unlock()

@@ -84,11 +84,11 @@ func put(t *testing.T, e engines.Engine, ks engines.Keyspace, key, value string)
 }
 
 // closedStore returns a cleanly closed store that has every kind of record in a
-// checkpoint and behind it.
-func closedStore(t *testing.T, class engines.Class) (*vfs.Mem, contents) {
+// checkpoint and, unless Close makes one, behind it.
+func closedStore(t *testing.T, class engines.Class, checkpoint bool) (*vfs.Mem, contents) {
 	t.Helper()
 	mem := vfs.NewMem()
-	config := map[string]any{"segment_bytes": 16384, "max_keys_per_node": 4, "checkpoint_log_bytes": -1, "checkpoint_on_close": false}
+	config := map[string]any{"segment_bytes": 16384, "max_keys_per_node": 4, "checkpoint_log_bytes": -1, "checkpoint_on_close": checkpoint}
 	e := mustOpen(t, mem, engines.Durability{Class: class}, config)
 	ctx := context.Background()
 	l := lease.New("node", 1, time.Hour, nil)
@@ -175,8 +175,8 @@ func TestDamageAfterCleanClose(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	for _, class := range []engines.Class{engines.Sync, engines.Process} {
-		mem, want := closedStore(t, class)
+	for i, class := range []engines.Class{engines.Sync, engines.Process, engines.Sync, engines.Process} {
+		mem, want := closedStore(t, class, i > 1)
 		caught := map[string]int{}
 		for _, name := range storeFiles(t, mem) {
 			for _, h := range hurts {
@@ -248,7 +248,10 @@ func judgeDamage(t *testing.T, m *vfs.Mem, want contents, what string, class eng
 	got := contents{}
 	if err == nil {
 		got, err = readSome(e)
-		mustClose(t, e)
+		// A log with nothing to replay is opened while reads are served: Close tells.
+		if cerr := e.Close(); err == nil {
+			err = cerr
+		}
 	}
 	if err == nil {
 		if !got.equal(want) {
@@ -273,8 +276,8 @@ func judgeDamage(t *testing.T, m *vfs.Mem, want contents, what string, class eng
 
 // TestMissingFiles: a store that lacks one of its files is not opened as if nothing were missing.
 func TestMissingFiles(t *testing.T) {
-	for _, class := range []engines.Class{engines.Sync, engines.Process} {
-		mem, want := closedStore(t, class)
+	for i, class := range []engines.Class{engines.Sync, engines.Process, engines.Sync, engines.Process} {
+		mem, want := closedStore(t, class, i > 1)
 		for _, name := range storeFiles(t, mem) {
 			m := clone(mem)
 			if err := m.Remove(name); err != nil {

@@ -3,7 +3,8 @@
 //
 //  1. Open reads the last checkpoint's meta block and its map of used blocks, and makes the
 //     roots stubs: pages are read when somebody first needs them (pagefile.go,
-//     load.go). Then it replays the log behind the checkpoint, in order (open.go).
+//     load.go). Then it replays the log behind the checkpoint, in order; after a clean close there is
+//     nothing to replay, and the log is opened while reads are served (open.go).
 //  2. Readers take no lock. They pin an epoch, walk from the table of roots to a
 //     leaf and copy one record (search.go, read.go, epoch.go). A node keeps eight bytes of each key
 //     side by side, so that a search touches a few cache lines.

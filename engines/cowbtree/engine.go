@@ -45,6 +45,11 @@ type engine struct {
 	limit    int64 // of memory
 	deferred bool  // commits are published when the log is durable: class sync
 
+	// After a clean close the log has nothing to replay, and is opened while reads are served.
+	writable atomic.Bool   // the log is open
+	opened   chan struct{} // closed when it is, or when that has failed
+	logErr   error         // why that has failed; set before opened is closed
+
 	mu        sync.Mutex // the writer's lock; guards the tree but for what readers may do, and:
 	tree      *tree
 	closed    bool
@@ -91,6 +96,18 @@ func (e *engine) open() error {
 	return nil
 }
 
+// logged waits until the log is open, and returns why it is not if that failed.
+func (e *engine) logged() error {
+	if e.writable.Load() {
+		return nil
+	}
+	<-e.opened
+	if e.logErr != nil && e.closing.Load() {
+		return engines.ErrClosed
+	}
+	return e.logErr
+}
+
 // room makes sure that n bytes of records can be allocated, and what their nodes take.
 // The caller holds mu.
 func (e *engine) room(n int) error {
@@ -123,10 +140,13 @@ func (e *engine) Stats() engines.Stats {
 	if e.closing.Load() {
 		return st
 	}
-	l := e.log.Stats()
-	st.Flushes, st.LogBytes, st.MappedBytes = l.Flushes, l.RecordBytes, uint64(l.MappedBytes)
-	if e.deferred {
-		st.LogBytes = l.WrittenBytes
+	if e.writable.Load() {
+		l := e.log.Stats()
+		st.Flushes, st.LogBytes, st.MappedBytes = l.Flushes, l.RecordBytes, uint64(l.MappedBytes)
+		if e.deferred {
+			st.LogBytes = l.WrittenBytes
+		}
+		st.ReplayedRecords = e.replayed
 	}
 	e.mu.Lock()
 	st.Commits, st.Conflicts = e.commits, e.conflicts
@@ -136,7 +156,6 @@ func (e *engine) Stats() engines.Stats {
 	e.mu.Unlock()
 	st.TableBytes = uint64(e.heap.arena.HeldBytes())
 	st.CheckpointBytes, st.Checkpoints = e.progress.written.Load(), e.progress.taken.Load()
-	st.ReplayedRecords = e.replayed
 	return st
 }
 
@@ -148,6 +167,7 @@ func (e *engine) Close() error {
 	if e.closing.Swap(true) {
 		return engines.ErrClosed
 	}
+	<-e.opened
 	e.stop()
 	e.background.Wait()
 	e.checkpointing.Lock() // a Checkpoint that is running has been told to stop
@@ -166,6 +186,12 @@ func (e *engine) Close() error {
 
 // closeFiles leaves the store as the next open likes to find it.
 func (e *engine) closeFiles() error {
+	if e.logErr != nil {
+		if e.log != nil {
+			return errors.Join(e.logErr, e.log.Close())
+		}
+		return e.logErr
+	}
 	err := e.log.Sync()
 	if err == nil && e.config.CheckpointOnClose {
 		if cerr := e.checkpoint(context.Background(), 1); cerr != nil {

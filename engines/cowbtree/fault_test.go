@@ -140,7 +140,7 @@ func TestFailedCheckpoint(t *testing.T) {
 
 // TestFailedOpen: an open that fails leaves the directory free for the next one.
 func TestFailedOpen(t *testing.T) {
-	mem, want := closedStore(t, engines.Process)
+	mem, want := closedStore(t, engines.Process, false)
 	for _, fault := range []vfs.Fault{
 		{Op: vfs.OpWrite, Name: meta.Name}, {Op: vfs.OpRead, Name: meta.Name}, {Op: vfs.OpRead, Name: pagesName},
 		{Op: vfs.OpRead, Name: ".wal"}, {Op: vfs.OpReadDir}, {Op: vfs.OpRename, Name: meta.Name}, {Op: vfs.OpSyncDir},
@@ -161,6 +161,35 @@ func TestFailedOpen(t *testing.T) {
 		}
 		mustClose(t, e)
 	}
+}
+
+// TestFailedLater: a log that cannot be opened after a clean close leaves a store that can be read.
+func TestFailedLater(t *testing.T) {
+	mem, want := closedStore(t, engines.Process, true)
+	faulty := vfs.NewFaulty(mem, vfs.Fault{Op: vfs.OpMap, Name: ".wal"})
+	process := engines.Durability{Class: engines.Process}
+	ctx := context.Background()
+	e := mustOpen(t, faulty, process, crashConfig)
+	if got := readAll(t, e); !got.equal(want) {
+		t.Errorf("%d records, want %d", len(got), len(want))
+	}
+	var b engines.Batch
+	b.Put(engines.Nodes, []byte("k"), nil)
+	for what, err := range map[string]error{"commit": e.Apply(ctx, &b), "checkpoint": e.Checkpoint(ctx), "snapshot": e.Snapshot(ctx, "/copy")} {
+		if !errors.Is(err, unix.EIO) {
+			t.Errorf("%s: %v, want EIO", what, err)
+		}
+	}
+	if st := e.Stats(); st.Records != uint64(len(want)) {
+		t.Errorf("%d records in the statistics, want %d", st.Records, len(want))
+	}
+	if err := e.Close(); !errors.Is(err, unix.EIO) {
+		t.Errorf("close: %v, want EIO", err)
+	}
+	faulty.Set()
+	e = mustOpen(t, faulty, process, crashConfig)
+	put(t, e, engines.Nodes, "k", "v")
+	mustClose(t, e)
 }
 
 // TestLogStaysBounded: whatever is written, the log and the memory stay in proportion to what lives.

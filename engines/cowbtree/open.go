@@ -27,14 +27,42 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 	if e.dirLock, err = storedir.Open(fsys, e.dir); err != nil {
 		return nil, storedir.FullDevice(err)
 	}
-	if err := e.recover(ctx); err != nil {
+	e.opened = make(chan struct{})
+	later, err := e.recover()
+	if err == nil && !later {
+		err = e.openLog(ctx)
+	}
+	if err != nil {
 		e.closing.Store(true)
 		e.stop()
 		return nil, errors.Join(storedir.FullDevice(err), e.giveUp(), e.dirLock.Close())
 	}
+	if later {
+		go e.openLogLater()
+	} else {
+		e.begin()
+	}
+	return e, nil
+}
+
+// begin lets writers in and starts the background work.
+func (e *engine) begin() {
 	e.background.Add(1)
 	go e.loop()
-	return e, nil
+	e.writable.Store(true)
+	close(e.opened)
+}
+
+// openLogLater is openLog while reads are served. If it fails they still are, and
+// every other call returns why.
+func (e *engine) openLogLater() {
+	if err := e.openLog(e.stopped); err != nil {
+		e.logErr = storedir.FullDevice(err)
+		e.logf("cowbtree %s: opening the log: %v; the store can only be read", e.dir, err)
+		close(e.opened)
+		return
+	}
+	e.begin()
 }
 
 // giveUp releases what an open that failed has taken.
@@ -52,34 +80,41 @@ func (e *engine) giveUp() error {
 	return err
 }
 
-// recover opens the page file at its last checkpoint and replays the log behind
-// it. A crash within it changes nothing that the next one needs: META and a new
-// page file are put in place as a whole.
-func (e *engine) recover(ctx context.Context) (err error) {
+// recover opens the page file at its last checkpoint. A crash within it changes nothing
+// that the next one needs: META and a new page file are put in place as a whole. later
+// says that the log was closed at the checkpoint: it has nothing to replay.
+func (e *engine) recover() (later bool, err error) {
 	e.meta, err = meta.Open(metaFormat, e.fs, e.dir, func() (string, error) { return leftovers(e.fs, e.dir) })
 	if err != nil {
-		return err
+		return false, err
 	}
 	e.seed = e.meta.Seed()
 	if err := storedir.RemoveTemporary(e.fs, e.dir); err != nil {
-		return err
+		return false, err
 	}
 	if err := e.openPageFile(); err != nil {
-		return err
+		return false, err
 	}
 	if e.heap, err = newHeap(); err != nil {
-		return err
+		return false, err
 	}
 	e.limit = memoryLimit(e.heap.arena, e.config.MemoryLimitBytes)
 	e.tree = newTree(e.heap, e.config.MaxKeysPerNode, leafBytes)
 	e.loader = &loader{h: e.heap, pages: e.pages, maxKeys: e.config.MaxKeysPerNode, limit: e.limit}
 	if err := e.plantRoots(); err != nil {
-		return err
+		return false, err
 	}
+	e.progress.inUse.Store(int64(e.pages.space.inUse) * blockBytes)
+	last, closed, err := wal.ClosedAt(e.fs, e.path(logName))
+	m := &e.pages.meta
+	return closed && last == wal.LSN(m.applied) && m.upTo == m.applied && e.meta.Meta().Last <= m.applied, err
+}
+
+// openLog replays what the log holds behind the checkpoint, and makes it ready for writers.
+func (e *engine) openLog(ctx context.Context) error {
 	if err := e.replay(ctx); err != nil {
 		return err
 	}
-	e.progress.inUse.Store(int64(e.pages.space.inUse) * blockBytes)
 	if err := e.meta.Reserve(e.durability.Class, max(e.highest, e.floor)); err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ func (e *engine) View(ctx context.Context) (engines.View, error) {
 // hold keeps the current state, which holds every commit that was acknowledged. running says
 // that Close must wait for the caller, who calls inflight.Done.
 func (e *engine) hold(running bool) (*hold, pagesMeta, error) {
+	if err := e.logged(); err != nil {
+		return nil, pagesMeta{}, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
