@@ -18,7 +18,7 @@ func testSoak(t *testing.T, config map[string]any) SoakSpec {
 	s := testSpec(t, "fake", config)
 	return SoakSpec{
 		Engine: "fake", Durability: engines.Durability{Class: engines.Process}, Config: s.Config, Params: s.Params,
-		Seconds: 0.8, CheckpointSeconds: 0.2, Seed: s.Seed, Dir: s.Dir,
+		Seconds: 1.6, CheckpointSeconds: 0.2, Seed: s.Seed, Dir: s.Dir,
 	}
 }
 
@@ -37,7 +37,6 @@ func TestSoak(t *testing.T) {
 	require.Equal(t, out.Renewals, out.Steady.Renewals+out.During.Renewals)
 	require.GreaterOrEqual(t, out.During.P99Ns, int64(2*time.Millisecond), "commits wait 2 ms while a checkpoint runs")
 	require.Less(t, out.Throughput(), 0.9)
-	require.Greater(t, out.P99(), 1.0)
 	require.Positive(t, out.Disk.AtKillBytes)
 	require.Equal(t, out.Leases, out.Check.Records)
 	require.Equal(t, verdictOK, out.Check.Verdict)
