@@ -180,6 +180,8 @@ func (f *memFile) Map(off, n int64, mode MapMode) ([]byte, error) {
 	return f.node.data[off : off+n : off+n], nil
 }
 
+func (f *memFile) Populate([]byte) {} // it is memory
+
 func (f *memFile) Unmap(b []byte) error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()

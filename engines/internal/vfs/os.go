@@ -191,12 +191,18 @@ func (f *osFile) Map(off, n int64, mode MapMode) ([]byte, error) {
 		return b, nil
 	}
 	// EINVAL: a kernel before 5.14. The first store to each page then faults.
-	err = retry(func() error { return unix.Madvise(b, unix.MADV_POPULATE_WRITE) })
+	err = populate(b)
 	if err != nil && err != unix.EINVAL {
 		return nil, errors.Join(f.wrap("madvise", err), f.Unmap(b))
 	}
 	return b, nil
 }
+
+func populate(b []byte) error {
+	return retry(func() error { return unix.Madvise(b, unix.MADV_POPULATE_WRITE) })
+}
+
+func (f *osFile) Populate(b []byte) { _ = populate(b) } // advice
 
 func (f *osFile) Unmap(b []byte) error { return f.wrap("munmap", unix.Munmap(b)) }
 

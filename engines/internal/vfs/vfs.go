@@ -74,6 +74,10 @@ type File interface {
 	// faults (debug.SetPanicOnFault).
 	Map(off, n int64, mode MapMode) ([]byte, error)
 	Unmap(b []byte) error
+	// Populate makes every page of b, a part of a writable mapping, writable, so
+	// that the first store to it does not fault. It is advice: what fails, if
+	// anything, the stores do by themselves.
+	Populate(b []byte)
 }
 
 // MapMode says how File.Map maps.

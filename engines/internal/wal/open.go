@@ -211,8 +211,8 @@ func (l *Log) start(r *recovery) error {
 
 // resume makes s, which has been read up to the end of w, the active segment.
 func (l *Log) resume(s *segment, w *walk) error {
-	if err := l.filer.open(s); err != nil {
-		return errors.Join(err, s.release())
+	if err := l.openCold(s, w.off); err != nil {
+		return err
 	}
 	l.active, l.pos = s, w.off
 	l.group = (w.group + 1) & frame.MaxGroup
@@ -284,10 +284,22 @@ func (l *Log) adoptSpares(r *recovery) error {
 		return err
 	}
 	s := l.adopt(spare)
-	if err := l.filer.open(s); err != nil {
-		return errors.Join(err, s.release())
+	if err := l.openCold(s, 0); err != nil {
+		return err
 	}
 	l.prep.ready = s
+	return nil
+}
+
+// openCold opens a segment whose pages from pos on the preparer makes writable beside the
+// first appends: doing that here would cost Open some ten milliseconds.
+func (l *Log) openCold(s *segment, pos int64) error {
+	if err := l.filer.openAs(s, vfs.MapWrite); err != nil {
+		return errors.Join(err, s.release())
+	}
+	if l.mapped {
+		l.prep.cold = append(l.prep.cold, cold{s, pos})
+	}
 	return nil
 }
 

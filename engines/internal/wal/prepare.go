@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"orbitbench/engines/internal/vfs"
 )
 
 // preparer makes the next segment ready in the background, so that a rotation
@@ -19,6 +21,13 @@ type preparer struct {
 	tries   uint64        // attempts made
 	err     error         // of the last attempt
 	retired []*segment    // sealed and still mapped
+	cold    []cold        // set by Open, then of the goroutine
+}
+
+// cold is a segment whose pages from pos on are not writable yet.
+type cold struct {
+	s   *segment
+	pos int64
 }
 
 func (p *preparer) wake() {
@@ -55,6 +64,10 @@ func (l *Log) nextSegmentLocked(cur *segment, size int) (*segment, error) {
 // prepareLoop is the preparer's goroutine.
 func (l *Log) prepareLoop() {
 	defer close(l.prep.done)
+	for _, c := range l.prep.cold {
+		l.populate(c)
+	}
+	l.prep.cold = nil
 	for {
 		select {
 		case <-l.prep.kick:
@@ -75,6 +88,25 @@ func (l *Log) prepareLoop() {
 			l.room.Broadcast()
 		}
 		l.mu.Unlock()
+	}
+}
+
+// populateBytes is made writable at a time: some 100 us, for which a sync may have to wait.
+const populateBytes = 1 << 20
+
+// populate makes the pages of c writable unless the log is being closed.
+func (l *Log) populate(c cold) {
+	for off := c.pos &^ (vfs.BlockBytes - 1); off < c.s.size; off += populateBytes {
+		select {
+		case <-l.prep.stop:
+			return
+		default:
+		}
+		l.flusher.mu.Lock() // no segment is given up meanwhile
+		if mem := c.s.mem; mem != nil {
+			c.s.file.Populate(mem[off:min(off+populateBytes, c.s.size)])
+		}
+		l.flusher.mu.Unlock()
 	}
 }
 

@@ -181,10 +181,12 @@ func (f *filer) openFile(s *segment) (err error) {
 }
 
 // open opens and maps the file of s for appending as far as it is not.
-func (f *filer) open(s *segment) error {
+func (f *filer) open(s *segment) error { return f.openAs(s, vfs.MapPrefault) }
+
+func (f *filer) openAs(s *segment, mode vfs.MapMode) error {
 	err := f.openFile(s)
 	if err == nil && f.mapped && s.mem == nil {
-		s.mem, err = s.file.Map(0, s.size, vfs.MapPrefault)
+		s.mem, err = s.file.Map(0, s.size, mode)
 	}
 	return err
 }
