@@ -28,32 +28,10 @@ var subject = crashtest.Subject{
 	},
 }
 
-func TestCrashStates(t *testing.T) {
-	states := 120
-	if testing.Short() {
-		states = 40
-	}
-	for _, d := range crashtest.Classes() {
-		t.Run(d.Class.String(), func(t *testing.T) {
-			for _, err := range crashtest.Run(t, subject, crashtest.Plan{Durability: d, Seed: uint64(time.Now().UnixNano()), States: states}) {
-				t.Error(err)
-			}
-		})
-	}
-}
+func TestCrashStates(t *testing.T) { crashtest.States(t, subject) }
 
 // The judge of the crash test finds an engine whose syncs are lost.
-func TestCrashJudgeFindsLostSyncs(t *testing.T) {
-	for _, dirs := range []bool{false, true} {
-		found := crashtest.Run(t, subject, crashtest.Plan{
-			Durability: engines.Durability{Class: engines.Sync}, Seed: uint64(time.Now().UnixNano()), States: 60,
-			Wrap: func(fs vfs.FS) vfs.FS { return crashtest.Deaf(fs, dirs) },
-		})
-		if len(found) == 0 {
-			t.Errorf("syncs of directories lost %v: no crash state shows it", dirs)
-		}
-	}
-}
+func TestCrashJudgeFindsLostSyncs(t *testing.T) { crashtest.FindsLostSyncs(t, subject) }
 
 // The judge finds an engine that forgets what it has acknowledged a window ago:
 // one with a longer window than it was asked for.

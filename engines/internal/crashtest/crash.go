@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -29,6 +30,15 @@ type Subject struct {
 	Open func(ctx context.Context, fs vfs.FS, d engines.Durability) (Engine, error)
 	// Verify checks the closed store in Dir.
 	Verify func(ctx context.Context, fs vfs.FS) error
+
+	// Recover, if set, finishes what Open leaves to the first call that needs it. What
+	// happens until it has returned is recovery, and is crashed once more.
+	Recover func(ctx context.Context, e Engine) error
+	// Audit, if set, checks an open store that has been judged and written to.
+	Audit func(ctx context.Context, e Engine) error
+	// Dense, if set, says of which files half of the operations are taken, not a sixth:
+	// those that a run seldom gets to.
+	Dense func(name string) bool
 }
 
 // Plan is one run.
@@ -38,11 +48,6 @@ type Plan struct {
 	States     int // to take
 	// Wrap, if set, is put between the engine and the file system, for a test of the test.
 	Wrap func(vfs.FS) vfs.FS
-}
-
-// Classes are the durabilities to run with.
-func Classes() []engines.Durability {
-	return []engines.Durability{{Class: engines.None}, {Class: engines.Process}, {Class: engines.Interval, Window: 20 * time.Millisecond}, {Class: engines.Sync}}
 }
 
 // state is a file system after a crash with what was known around it.
@@ -144,8 +149,12 @@ func Run(t *testing.T, s Subject, p Plan) (found []error) {
 func (r *run) take(mem *vfs.Mem, op, name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	often := 6
+	if r.subject.Dense != nil && r.subject.Dense(name) {
+		often = 2
+	}
 	// The beginning is sampled densely: that is where files are created.
-	if r.over || len(r.states) >= r.plan.States || len(r.states) > r.plan.States/4 && r.rng.IntN(6) != 0 {
+	if r.over || len(r.states) >= r.plan.States || len(r.states) > r.plan.States/4 && r.rng.IntN(often) != 0 {
 		return
 	}
 	d := r.plan.Durability
@@ -184,12 +193,20 @@ func (r *run) check(s *state, depth int) (err error) {
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
+	if r.subject.Recover != nil {
+		if err := r.subject.Recover(ctx, e); err != nil {
+			return errors.Join(fmt.Errorf("recover: %w", err), e.Close())
+		}
+	}
 	inner.mu.Lock()
 	inner.over = true // what the engine's goroutines do from here on is not recovery
 	inner.mu.Unlock()
 	err = judge(ctx, e, s)
 	for w := 0; err == nil && w < writers; w++ {
 		err = fenced(ctx, e, w, s.acked[w])
+	}
+	if err == nil && r.subject.Audit != nil {
+		err = r.subject.Audit(ctx, e)
 	}
 	if cerr := e.Close(); err == nil {
 		err = cerr
@@ -237,31 +254,3 @@ func (r *run) inRecovery(s *state, depth int) *inRecovery {
 	}
 	return in
 }
-
-// Deaf returns a file system whose syncs do nothing: those of directories, or
-// those of files. A judge that finds nothing wrong on it is no judge.
-func Deaf(fs vfs.FS, dirs bool) vfs.FS { return deaf{fs, dirs} }
-
-type deaf struct {
-	vfs.FS
-	dirs bool // SyncDir does nothing; else Sync and DSync of files
-}
-
-func (d deaf) SyncDir(dir string) error {
-	if d.dirs {
-		return nil
-	}
-	return d.FS.SyncDir(dir)
-}
-
-func (d deaf) OpenFile(name string, flag vfs.Flag) (vfs.File, error) {
-	if d.dirs {
-		return d.FS.OpenFile(name, flag)
-	}
-	f, err := d.FS.OpenFile(name, flag&^vfs.DSync)
-	return deafFile{f}, err
-}
-
-type deafFile struct{ vfs.File }
-
-func (deafFile) Sync() error { return nil }

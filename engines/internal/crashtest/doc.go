@@ -9,9 +9,13 @@
 //     or a power cut with one of its losses, may leave there.
 //  3. Each state is opened, judged by what was acknowledged and issued by then,
 //     written to, closed, verified, and crashed once more while it is being opened.
+//     What only one engine has to do or to check there is a hook of its [Subject].
 //
 // Class sync may lose nothing, class process nothing to a kill. Class interval may
 // lose what was acknowledged within its window, for which the judge allows once more the
-// window, and three times what the machine was seen to oversleep, because the machine that runs tests may be busy. In the other cases only what is
-// half or was never issued is wrong.
+// window, and three times what the machine was seen to oversleep, because the machine
+// that runs tests may be busy. In the other cases only what is half or was never issued
+// is wrong.
+//
+// [States] is the whole test of an engine, [FindsLostSyncs] the test of that test.
 package crashtest

@@ -226,6 +226,7 @@ func fenced(ctx context.Context, e Engine, w int, acked progress) error {
 	b := &engines.Batch{}
 	b.Put(engines.Leases, pairKey(w, false), []byte("next"))
 	b.Put(engines.Leases, leaseKey(w), []byte("next"))
+	b.Put(engines.Index, pairKey(w, true), pairValue(w, 1))
 	if err := e.Apply(ctx, b); err != nil {
 		return err
 	}
