@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/damagetest"
 	"orbitbench/engines/internal/index"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/lease"
@@ -230,7 +231,7 @@ func TestDamageMetLate(t *testing.T) {
 
 func snapshotOf(t *testing.T, mem *vfs.Mem) string {
 	t.Helper()
-	for _, f := range storeFiles(t, mem) {
+	for _, f := range damagetest.Files(t, mem, logName) {
 		if strings.HasPrefix(path.Base(f), snapshots.Prefix) {
 			return f
 		}
@@ -242,7 +243,7 @@ func snapshotOf(t *testing.T, mem *vfs.Mem) string {
 func storeBytes(t *testing.T, mem *vfs.Mem) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
-	for _, f := range storeFiles(t, mem) {
+	for _, f := range damagetest.Files(t, mem, logName) {
 		b, err := vfs.ReadFile(mem, f)
 		require.NoError(t, err)
 		all[f] = b
