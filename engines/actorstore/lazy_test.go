@@ -112,12 +112,12 @@ func TestRenewalsOfWhatIsReplacedAndDeleted(t *testing.T) {
 	require.NoError(t, e.index.Flush())
 	for _, m := range []*vfs.Mem{mem.Kill()} {
 		again := mustOpen(t, m, syncClass, nil)
-		require.True(t, readAll(t, again).equal(want))
+		require.True(t, readAll(t, again).Equal(want))
 		mustClose(t, again)
 	}
 	mustClose(t, e)
 	again := mustOpen(t, mem, interval(time.Hour), nil)
-	require.True(t, readAll(t, again).equal(want))
+	require.True(t, readAll(t, again).Equal(want))
 	mustClose(t, again)
 }
 
