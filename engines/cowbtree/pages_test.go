@@ -73,7 +73,7 @@ func TestOpenReadsNoPages(t *testing.T) {
 	if err := e.Snapshot(context.Background(), "/copy"); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := readView(v); err != nil || !got.equal(want) {
+	if got, err := readView(v); err != nil || !got.Equal(want) {
 		t.Errorf("a view of pages that were not read has %d records, %v", len(got), err)
 	}
 	if err := v.Close(); err != nil {
@@ -89,7 +89,7 @@ func TestOpenReadsNoPages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := readAll(t, c); !got.equal(now) {
+		if got := readAll(t, c); !got.Equal(now) {
 			t.Errorf("%s has %d records, want %d", dir, len(got), len(now))
 		}
 		mustClose(t, c)
@@ -159,7 +159,7 @@ func TestCompression(t *testing.T) {
 			t.Error(err)
 		}
 		e = mustOpen(t, mem, syncClass, quiet(map[string]any{"enable_compression": !compress}))
-		if got := readAll(t, e); !got.equal(want) {
+		if got := readAll(t, e); !got.Equal(want) {
 			t.Errorf("compressed %v: %d records, want %d", compress, len(got), len(want))
 		}
 		mustClose(t, e)
@@ -341,7 +341,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 	e = mustOpen(t, mem, syncClass, config)
-	if got := readAll(t, e); !got.equal(want) {
+	if got := readAll(t, e); !got.Equal(want) {
 		t.Errorf("reopened with %d records, want %d", len(got), len(want))
 	}
 	mustClose(t, e)
@@ -388,7 +388,7 @@ func TestChangesBesideCheckpoint(t *testing.T) {
 	mustClose(t, e)
 	for what, m := range map[string]*vfs.Mem{"after the next checkpoint": mem, "after a kill": crashed} {
 		e := mustOpen(t, m, syncClass, config)
-		if got := readAll(t, e); !got.equal(want) {
+		if got := readAll(t, e); !got.Equal(want) {
 			t.Errorf("%s: wrong data (%d records, want %d)", what, len(got), len(want))
 		}
 		mustClose(t, e)
