@@ -1,60 +1,38 @@
 package mmapwal
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"path"
 	"strings"
 	"testing"
-	"time"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/crashtest"
+	"orbitbench/engines/internal/damagetest"
 	"orbitbench/engines/internal/meta"
-	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
-	"orbitbench/engines/lease"
+	"orbitbench/engines/internal/wal"
 )
 
-// contents is what a store holds, for comparison.
-type contents map[string]string
-
-func readAll(t *testing.T, e engines.Engine) contents {
-	t.Helper()
-	all, err := tryReadAll(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
+// damaged is the engine as the tests of faults and of damage see it.
+var damaged = damagetest.Subject{
+	Open: func(ctx context.Context, fs vfs.FS, o engines.Options) (crashtest.Engine, error) {
+		return open(ctx, fs, o)
+	},
+	Verify: subject.Verify,
+	Log:    func(e crashtest.Engine) *wal.Log { return e.(*engine).log },
+	Config: crashConfig,
 }
 
-func tryReadAll(e engines.Engine) (contents, error) {
-	all := contents{}
-	for _, ks := range engines.AllKeyspaces() {
-		err := e.Scan(context.Background(), ks, nil, nil, func(key, value []byte, v engines.Version) error {
-			all[fmt.Sprintf("%s/%x", ks, key)] = fmt.Sprintf("%d/%x", v, value)
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
+type contents = damagetest.Contents
 
-func (c contents) equal(o contents) bool {
-	if len(c) != len(o) {
-		return false
-	}
-	for k, v := range c {
-		if o[k] != v {
-			return false
-		}
-	}
-	return true
-}
+var (
+	readAll    = damagetest.ReadAll
+	tryReadAll = damagetest.Read
+	put        = damagetest.Put
+	clone      = damagetest.Clone
+)
 
 func mustOpen(t *testing.T, fsys vfs.FS, d engines.Durability, config map[string]any) *engine {
 	t.Helper()
@@ -72,16 +50,6 @@ func mustClose(t *testing.T, e *engine) {
 	}
 }
 
-func put(t *testing.T, e engines.Engine, ks engines.Keyspace, key, value string) engines.Version {
-	t.Helper()
-	var b engines.Batch
-	b.Put(ks, []byte(key), []byte(value))
-	if err := e.Apply(context.Background(), &b); err != nil {
-		t.Fatal(err)
-	}
-	return b.Ops[0].Assigned
-}
-
 // closedStore returns a cleanly closed store that has every kind of record in a
 // checkpoint and behind it, short and long.
 func closedStore(t *testing.T, class engines.Class, onClose bool) (*vfs.Mem, contents) {
@@ -89,154 +57,12 @@ func closedStore(t *testing.T, class engines.Class, onClose bool) (*vfs.Mem, con
 	mem := vfs.NewMem()
 	config := map[string]any{"extent_bytes": 2 << 20, "segment_bytes": 16384, "checkpoint_log_bytes": -1, "checkpoint_on_close": onClose}
 	e := mustOpen(t, mem, engines.Durability{Class: class}, config)
-	ctx := context.Background()
-	l := lease.New("node", 1, time.Hour, nil)
-	value, err := l.AppendBinary(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for round := range 3 {
+	damagetest.Fill(t, e, func(round int) {
 		put(t, e, engines.Snapshots, fmt.Sprintf("long-%d", round), strings.Repeat("long", 2000+round))
-		for i := range 60 {
-			put(t, e, engines.Keyspace(i%engines.NumKeyspaces), fmt.Sprintf("key-%d-%d", round, i), string(make([]byte, i*5)))
-			v := put(t, e, engines.Leases, fmt.Sprintf("lease-%d", i), string(value))
-			if _, err := e.RenewLease(ctx, fmt.Appendf(nil, "lease-%d", i), v, lease.Renewal{ExpiresAt: int64(time.Hour) + int64(i), Now: 2}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var b engines.Batch
-		b.Delete(engines.Nodes, fmt.Appendf(nil, "key-%d-1", round))
-		b.Delete(engines.Index, fmt.Appendf(nil, "key-%d-5", round))
-		if err := e.Apply(ctx, &b); err != nil {
-			t.Fatal(err)
-		}
-		if round == 1 {
-			if err := e.Checkpoint(ctx); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	})
 	all := readAll(t, e)
 	mustClose(t, e)
 	return mem, all
-}
-
-func clone(m *vfs.Mem) *vfs.Mem { return m.Crash(rand.New(rand.NewPCG(1, 1)), vfs.LoseNone) }
-
-// storeFiles lists the files of a store.
-func storeFiles(t *testing.T, m *vfs.Mem) []string {
-	t.Helper()
-	var files []string
-	for _, dir := range []string{crashDir, path.Join(crashDir, logName)} {
-		names, err := m.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, n := range names {
-			if n != logName && n != storedir.LockName {
-				files = append(files, path.Join(dir, n))
-			}
-		}
-	}
-	return files
-}
-
-// hurt is one way to damage a file at an offset.
-type hurt struct {
-	name string
-	do   func(f vfs.File, size, off int64) error
-}
-
-var hurts = []hurt{
-	{"flip a bit", func(f vfs.File, _, off int64) error {
-		b := make([]byte, 1)
-		if _, err := f.ReadAt(b, off); err != nil {
-			return err
-		}
-		b[0] ^= 1 << (off % 8)
-		_, err := f.WriteAt(b, off)
-		return err
-	}},
-	{"zero a sector", func(f vfs.File, size, off int64) error {
-		off &^= vfs.SectorBytes - 1
-		_, err := f.WriteAt(make([]byte, min(vfs.SectorBytes, size-off)), off)
-		return err
-	}},
-	{"truncate", func(f vfs.File, _, off int64) error { return f.Truncate(off) }},
-}
-
-// TestDamageAfterCleanClose: whatever is damaged in whatever file, an open gives
-// the right data or an explicit error, and Verify agrees with it.
-func TestDamageAfterCleanClose(t *testing.T) {
-	samples := 30
-	if testing.Short() {
-		samples = 8
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 1))
-	for i, class := range []engines.Class{engines.Sync, engines.Process, engines.Sync, engines.Process} {
-		mem, want := closedStore(t, class, i < 2) // with nothing to replay, and with a log
-		caught := map[string]int{}
-		for _, name := range storeFiles(t, mem) {
-			for _, h := range hurts {
-				for range samples {
-					m := clone(mem)
-					off := damage(t, rng, m, name, h)
-					if off < 0 {
-						continue
-					}
-					if judgeDamage(t, m, want, fmt.Sprintf("%s of %s at %d", h.name, name, off), class) {
-						caught[path.Base(name)]++
-					}
-				}
-			}
-		}
-		for _, kind := range []string{meta.Name, rootName, tableName, ".wal"} {
-			n := 0
-			for name, c := range caught {
-				if strings.Contains(name, kind) {
-					n += c
-				}
-			}
-			if n == 0 {
-				t.Errorf("class %s: no damage to a %s file was noticed", class, kind)
-			}
-		}
-	}
-}
-
-// damage does it and returns where, or -1 if it changed nothing.
-func damage(t *testing.T, rng *rand.Rand, m *vfs.Mem, name string, h hurt) int64 {
-	t.Helper()
-	f, err := m.OpenFile(name, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil || size == 0 {
-		return -1
-	}
-	off := rng.Int64N(size)
-	if rng.IntN(2) == 0 {
-		off = rng.Int64N(min(size, 6000)) // the beginning holds most
-	}
-	before, err := vfs.ReadFile(m, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.do(f, size, off); err != nil {
-		t.Fatal(err)
-	}
-	after, err := vfs.ReadFile(m, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Equal(before, after) {
-		return -1
-	}
-	return off
 }
 
 // judgeDamage reports whether the damage was noticed: by the open, or by the first read of what is damaged.
@@ -265,7 +91,7 @@ func judgeDamage(t *testing.T, m *vfs.Mem, want contents, what string, class eng
 		}
 		return true
 	}
-	if !got.equal(want) {
+	if !got.Equal(want) {
 		t.Errorf("%s: opened with wrong data (%d records, want %d)", what, len(got), len(want))
 	}
 	if _, err := verify(context.Background(), before, crashDir, nil); (err == nil) != (verr == nil) {
@@ -274,19 +100,24 @@ func judgeDamage(t *testing.T, m *vfs.Mem, want contents, what string, class eng
 	return verr != nil
 }
 
+// TestDamageAfterCleanClose: whatever is damaged in whatever file, an open gives
+// the right data or an explicit error, and Verify agrees with it.
+func TestDamageAfterCleanClose(t *testing.T) {
+	for i, class := range []engines.Class{engines.Sync, engines.Process, engines.Sync, engines.Process} {
+		mem, want := closedStore(t, class, i < 2) // with nothing to replay, and with a log
+		kinds := []string{meta.Name, rootName, tableName, ".wal"}
+		damagetest.AfterCleanClose(t, mem, logName, class, kinds, func(m *vfs.Mem, what string) bool {
+			return judgeDamage(t, m, want, what, class)
+		})
+	}
+}
+
 // TestMissingFiles: a store that lacks one of its files is not opened as if nothing were missing.
 func TestMissingFiles(t *testing.T) {
 	for i, class := range []engines.Class{engines.Sync, engines.Process, engines.Sync, engines.Process} {
 		mem, want := closedStore(t, class, i < 2) // with nothing to replay, and with a log
-		for _, name := range storeFiles(t, mem) {
-			m := clone(mem)
-			if err := m.Remove(name); err != nil {
-				t.Fatal(err)
-			}
-			noticed := judgeDamage(t, m, want, "loss of "+name, class)
-			if base := path.Base(name); (base == meta.Name || base == rootName || base == tableName) && !noticed {
-				t.Errorf("the loss of %s was not noticed", name)
-			}
-		}
+		damagetest.MissingFiles(t, mem, logName, []string{meta.Name, rootName, tableName}, func(m *vfs.Mem, what string) bool {
+			return judgeDamage(t, m, want, what, class)
+		})
 	}
 }
