@@ -2,6 +2,9 @@ package mmapwal
 
 import (
 	"context"
+	"math/rand/v2"
+	"path"
+	"slices"
 	"testing"
 
 	"orbitbench/engines"
@@ -29,3 +32,60 @@ func TestCrashStates(t *testing.T) { crashtest.States(t, subject) }
 
 // The judge of the crash test finds an engine whose syncs are lost.
 func TestCrashJudgeFindsLostSyncs(t *testing.T) { crashtest.FindsLostSyncs(t, subject) }
+
+// TestPowerCutAfterKillAtCheckpoint: a kill leaves the checkpoint under a name that is not
+// durable, and a power cut meets the recovery that writes the checkpoint's pages to the
+// table. Found by the crash states.
+func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
+	mem := vfs.NewMem()
+	e := mustOpen(t, mem, syncClass, crashConfig)
+	put(t, e, engines.Nodes, "kept", "1")
+	if err := e.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, e, engines.Nodes, "kept", "2")
+	want := readAll(t, e)
+	var killed *vfs.Mem
+	mem.OnPending = func(op, name string) {
+		names, err := mem.ReadDir(crashDir)
+		if err == nil && killed == nil && op == "syncdir" && name == crashDir && slices.Contains(names, journalName) {
+			killed = mem.Kill()
+		}
+	}
+	if err := e.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	mem.OnPending = nil
+	mustClose(t, e)
+	if killed == nil {
+		t.Fatal("no checkpoint was renamed")
+	}
+	var cut []*vfs.Mem
+	killed.OnPending = func(op, name string) {
+		if path.Base(name) != tableName {
+			return
+		}
+		for _, loss := range vfs.Losses() {
+			for seed := range uint64(8) {
+				cut = append(cut, killed.Crash(rand.New(rand.NewPCG(seed, 1)), loss))
+			}
+		}
+	}
+	e = mustOpen(t, killed, syncClass, crashConfig)
+	killed.OnPending = nil
+	mustClose(t, e)
+	if len(cut) == 0 {
+		t.Fatal("recovery did not write the table")
+	}
+	for i, m := range cut {
+		e, err := open(context.Background(), m, engines.Options{Dir: crashDir, Durability: syncClass, Config: crashConfig})
+		if err != nil {
+			t.Errorf("cut %d of %d: %v", i, len(cut), err)
+			continue
+		}
+		if got := readAll(t, e); !got.Equal(want) {
+			t.Errorf("cut %d of %d: %d records, want %d", i, len(cut), len(got), len(want))
+		}
+		mustClose(t, e)
+	}
+}

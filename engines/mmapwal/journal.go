@@ -199,7 +199,11 @@ func (a *applier) apply() (_ *root, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = a.write(j)
+	// A kill may have come between the rename of the checkpoint and the sync of its name: a
+	// power cut must not find the table half written and the checkpoint unnamed.
+	if err = a.fs.SyncDir(a.dir); err == nil {
+		err = a.write(j)
+	}
 	if err = errors.Join(err, j.r.Close()); err != nil {
 		return nil, err
 	}
