@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"path"
 	"slices"
+	"sync"
 	"testing"
 
 	"orbitbench/engines"
@@ -38,6 +39,17 @@ func TestCrashJudgeFindsLostSyncs(t *testing.T) { crashtest.FindsLostSyncs(t, su
 // table. Found by the crash states.
 func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 	mem := vfs.NewMem()
+	var mu sync.Mutex
+	var killed *vfs.Mem // guarded by mu, like watch, cut and over
+	watch := false
+	mem.OnPending = func(op, name string) {
+		mu.Lock()
+		defer mu.Unlock()
+		names, err := mem.ReadDir(crashDir)
+		if watch && err == nil && killed == nil && op == "syncdir" && name == crashDir && slices.Contains(names, journalName) {
+			killed = mem.Kill()
+		}
+	}
 	e := mustOpen(t, mem, syncClass, crashConfig)
 	put(t, e, engines.Nodes, "kept", "1")
 	if err := e.Checkpoint(context.Background()); err != nil {
@@ -45,24 +57,22 @@ func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 	}
 	put(t, e, engines.Nodes, "kept", "2")
 	want := readAll(t, e)
-	var killed *vfs.Mem
-	mem.OnPending = func(op, name string) {
-		names, err := mem.ReadDir(crashDir)
-		if err == nil && killed == nil && op == "syncdir" && name == crashDir && slices.Contains(names, journalName) {
-			killed = mem.Kill()
-		}
-	}
+	mu.Lock()
+	watch = true
+	mu.Unlock()
 	if err := e.Checkpoint(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	mem.OnPending = nil
 	mustClose(t, e)
 	if killed == nil {
 		t.Fatal("no checkpoint was renamed")
 	}
 	var cut []*vfs.Mem
+	over := false
 	killed.OnPending = func(op, name string) {
-		if path.Base(name) != tableName {
+		mu.Lock()
+		defer mu.Unlock()
+		if over || path.Base(name) != tableName {
 			return
 		}
 		for _, loss := range vfs.Losses() {
@@ -72,7 +82,9 @@ func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 		}
 	}
 	e = mustOpen(t, killed, syncClass, crashConfig)
-	killed.OnPending = nil
+	mu.Lock()
+	over = true
+	mu.Unlock()
 	mustClose(t, e)
 	if len(cut) == 0 {
 		t.Fatal("recovery did not write the table")
