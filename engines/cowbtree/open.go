@@ -112,6 +112,11 @@ func (e *engine) recover() (later bool, err error) {
 
 // openLog replays what the log holds behind the checkpoint, and makes it ready for writers.
 func (e *engine) openLog(ctx context.Context) error {
+	// A kill may have come between the write of the meta block and its sync: a power cut must
+	// not find the older meta block, and its log dropped or its pages written over.
+	if err := e.pages.writer.Sync(); err != nil {
+		return err
+	}
 	if err := e.replay(ctx); err != nil {
 		return err
 	}
