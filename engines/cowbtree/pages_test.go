@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"orbitbench/engines"
@@ -352,28 +353,30 @@ func TestEverythingAtOnce(t *testing.T) {
 func TestChangesBesideCheckpoint(t *testing.T) {
 	mem := vfs.NewMem()
 	config := quiet(map[string]any{"max_keys_per_node": 16, "segment_bytes": 1 << 20})
-	e := mustOpen(t, mem, engines.Durability{Class: engines.Process}, config)
 	const n = 3000
-	for i := range n {
-		put(t, e, engines.Nodes, fmt.Sprintf("key-%06d", i), strings.Repeat("x", 500))
-	}
-	changed, busy := 0, false
+	var e *engine
+	var armed atomic.Bool // off while the hook itself commits; the log calls the hook as well, from a goroutine of its own
+	changed := 0
 	mem.OnPending = func(op, name string) {
-		if op != "write" || busy || !strings.HasSuffix(name, pagesName) {
+		if op != "write" || !strings.HasSuffix(name, pagesName) || !armed.Swap(false) {
 			return
 		}
-		busy = true
 		for i := changed; i < n; i += 60 { // all over the keyspace: each of them other keys
 			put(t, e, engines.Nodes, fmt.Sprintf("key-%06d", i), fmt.Sprintf("changed at write %d", changed))
 		}
 		changed++
-		busy = false
+		armed.Store(true)
 	}
+	e = mustOpen(t, mem, engines.Durability{Class: engines.Process}, config)
+	for i := range n {
+		put(t, e, engines.Nodes, fmt.Sprintf("key-%06d", i), strings.Repeat("x", 500))
+	}
+	armed.Store(true)
 	ctx := context.Background()
 	if err := e.Checkpoint(ctx); err != nil {
 		t.Fatal(err)
 	}
-	mem.OnPending = nil
+	armed.Store(false)
 	if changed < 5 {
 		t.Fatalf("the checkpoint took %d writes, too few for this test", changed)
 	}
