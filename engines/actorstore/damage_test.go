@@ -36,10 +36,8 @@ var damaged = damagetest.Subject{
 type contents = damagetest.Contents
 
 var (
-	readAll    = damagetest.ReadAll
-	tryReadAll = damagetest.Read
-	put        = damagetest.Put
-	clone      = damagetest.Clone
+	readAll = damagetest.ReadAll
+	put     = damagetest.Put
 )
 
 func mustOpen(t *testing.T, fsys vfs.FS, d engines.Durability, config map[string]any) *engine {

@@ -28,7 +28,6 @@ var (
 	readAll    = damagetest.ReadAll
 	tryReadAll = damagetest.Read
 	put        = damagetest.Put
-	clone      = damagetest.Clone
 )
 
 func mustOpen(t *testing.T, fsys vfs.FS, d engines.Durability, config map[string]any) *engine {
