@@ -287,6 +287,13 @@ func (l *Log) adoptSpares(r *recovery) error {
 	if err := l.openCold(s, 0); err != nil {
 		return err
 	}
+	if !l.mapped {
+		// A process that was killed while it wrote this header left it in the page cache alone. Records
+		// that are acknowledged here must not be under a header that a power cut takes back.
+		if err := l.filer.writeHeader(s, segmentHeader{ordered: true, epoch: s.epoch, size: s.size}); err != nil {
+			return errors.Join(err, s.release())
+		}
+	}
 	l.prep.ready = s
 	return nil
 }
