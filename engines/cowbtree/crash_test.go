@@ -109,7 +109,7 @@ func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 }
 
 // cutsOfNextCheckpoint opens a store that a kill left, writes to it and takes a checkpoint,
-// and returns what power cuts in the middle of what it does to the page file leave.
+// and returns what power cuts in the middle of what it does leave.
 func cutsOfNextCheckpoint(t *testing.T, killed *vfs.Mem, write func(e *engine)) (cuts []*vfs.Mem) {
 	t.Helper()
 	var mu sync.Mutex
@@ -117,9 +117,6 @@ func cutsOfNextCheckpoint(t *testing.T, killed *vfs.Mem, write func(e *engine)) 
 	killed.OnPending = func(op, name string) {
 		mu.Lock()
 		defer mu.Unlock()
-		if path.Base(name) != pagesName {
-			return
-		}
 		for i := 0; !over && i < 16*len(vfs.Losses()); i++ {
 			cuts = append(cuts, killed.Crash(rand.New(rand.NewPCG(uint64(i), 1)), vfs.Losses()[i%len(vfs.Losses())]))
 		}
