@@ -52,15 +52,15 @@ type verifier struct {
 }
 
 func (v *verifier) run() (err error) {
-	if err := v.measure(); err != nil {
-		return err
-	}
 	opts := v.options()
 	db, err := pebble.Open(v.dir, opts)
 	if err != nil {
 		return v.mapError("", err)
 	}
 	defer func() { err = errors.Join(err, v.mapError("", db.Close())) }()
+	if err := v.measure(); err != nil { // with the store locked: the files of an open one come and go
+		return err
+	}
 	if err := v.tables(db, opts.MakeReaderOptions()); err != nil {
 		return err
 	}
