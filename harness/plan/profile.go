@@ -69,7 +69,7 @@ func Profiles() []Profile {
 	return []Profile{
 		{
 			Name: "quick", Preview: true, Trials: 1,
-			Summary:    "about two minutes for every engine; one trial, so a look and no verdict (PREVIEW)",
+			Summary:    "about three minutes for every engine; one trial, so a look and no verdict (PREVIEW)",
 			Presets:    []string{"orbit-default"},
 			Durability: []string{"sync", "process"},
 			ratePerS:   steadyRate,
