@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,29 +62,13 @@ type state struct {
 type run struct {
 	subject Subject
 	plan    Plan
+	clock   *clock
 	ledger  *ledger
 
 	mu     sync.Mutex
 	rng    *rand.Rand // guarded by mu, like all below
 	over   bool
 	states []state
-
-	lag atomic.Int64 // ns that the machine has let a goroutine oversleep at most
-}
-
-// measureLag keeps the greatest oversleep until stop is closed: a window cannot
-// be kept by a machine that does not run what would keep it.
-func (r *run) measureLag(stop <-chan struct{}) {
-	const step = 2 * time.Millisecond
-	for {
-		begin := time.Now()
-		select {
-		case <-stop:
-			return
-		case <-time.After(step):
-			r.lag.Store(max(r.lag.Load(), int64(time.Since(begin)-step)))
-		}
-	}
 }
 
 const writers = 6
@@ -97,7 +80,8 @@ func Run(t *testing.T, s Subject, p Plan) (found []error) {
 	if err := mem.MkdirAll("/"); err != nil {
 		t.Fatal(err)
 	}
-	r := &run{subject: s, plan: p, ledger: newLedger(writers), rng: rand.New(rand.NewPCG(p.Seed, 1))}
+	c := newClock()
+	r := &run{subject: s, plan: p, clock: c, ledger: newLedger(writers, c.read), rng: rand.New(rand.NewPCG(p.Seed, 1))}
 	mem.OnPending = func(op, name string) { r.take(mem, op, name) }
 	var fsys vfs.FS = mem
 	if p.Wrap != nil {
@@ -113,7 +97,7 @@ func Run(t *testing.T, s Subject, p Plan) (found []error) {
 	}
 	stop := make(chan struct{})
 	defer close(stop)
-	go r.measureLag(stop)
+	go c.measureLag(stop)
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
@@ -157,12 +141,13 @@ func (r *run) take(mem *vfs.Mem, op, name string) {
 	if r.over || len(r.states) >= r.plan.States || len(r.states) > r.plan.States/4 && r.rng.IntN(often) != 0 {
 		return
 	}
+	defer r.clock.hold()()
 	d := r.plan.Durability
 	s := state{acked: r.ledger.now()}
 	survives := d.Class == engines.Sync
 	kill := (d.Class == engines.Process || d.Class == engines.Interval) && r.rng.IntN(2) == 0
 	if d.Class == engines.Interval {
-		s.must = r.ledger.at(time.Now().Add(-2*d.Window - 3*time.Duration(r.lag.Load())))
+		s.must = r.ledger.at(r.clock.read() - 2*d.Window - 3*r.clock.overslept())
 	}
 	if kill {
 		s.fs, s.what = mem.Kill(), "kill"

@@ -14,7 +14,7 @@
 // Class sync may lose nothing, class process nothing to a kill. Class interval may
 // lose what was acknowledged within its window, for which the judge allows once more the
 // window, and three times what the machine was seen to oversleep, because the machine
-// that runs tests may be busy. In the other cases only what is half or was never issued
+// that runs tests may be busy; the time in which the test copies the file system does not count. In the other cases only what is half or was never issued
 // is wrong.
 //
 // [States] is the whole test of an engine, [FindsLostSyncs] the test of that test.

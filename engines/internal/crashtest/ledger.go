@@ -23,17 +23,21 @@ type progress struct {
 
 // ledger is the acknowledged history of all writers.
 type ledger struct {
+	clock func() time.Duration
+
 	mu  sync.Mutex
 	w   []progress    // guarded by mu
 	log [][]historian // guarded by mu: what w was and from when on
 }
 
 type historian struct {
-	from time.Time
+	from time.Duration // of the ledger's clock
 	p    progress
 }
 
-func newLedger(n int) *ledger { return &ledger{w: make([]progress, n), log: make([][]historian, n)} }
+func newLedger(n int, clock func() time.Duration) *ledger {
+	return &ledger{clock: clock, w: make([]progress, n), log: make([][]historian, n)}
+}
 
 func (l *ledger) now() []progress {
 	l.mu.Lock()
@@ -41,14 +45,14 @@ func (l *ledger) now() []progress {
 	return append([]progress(nil), l.w...)
 }
 
-// at returns what was known at an earlier time.
-func (l *ledger) at(t time.Time) []progress {
+// at returns what was known at an earlier time of the clock.
+func (l *ledger) at(t time.Duration) []progress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := make([]progress, len(l.w))
 	for w, log := range l.log {
 		for _, h := range log {
-			if h.from.After(t) {
+			if h.from > t {
 				break
 			}
 			all[w] = h.p
@@ -61,7 +65,7 @@ func (l *ledger) update(w int, f func(p *progress)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f(&l.w[w])
-	l.log[w] = append(l.log[w], historian{time.Now(), l.w[w]})
+	l.log[w] = append(l.log[w], historian{l.clock(), l.w[w]})
 }
 
 // deletes says whether a step of the pair deletes it.
