@@ -176,7 +176,7 @@ func (a aspect) verdict(r *row) verdict {
 		// Its latency is that of a queue: it grows with the length of the run.
 		return verdict{word: notComparable, reason: "missed the rate"}
 	case ok && a.name != "recovery" && r.invalid:
-		return verdict{word: notComparable, reason: "generator lag"}
+		return verdict{word: notComparable, reason: "not valid"}
 	case ok:
 		return judge(ns, a.claimed(c))
 	case r.status != statusOK:

@@ -68,7 +68,8 @@ func csvColumns() []csvColumn {
 	columns = append(columns, csvLatency()...)
 	columns = append(columns, csvClaims()...)
 	columns = append(columns, csvPromise()...)
-	return append(columns, csvResources()...)
+	columns = append(columns, csvResources()...)
+	return append(columns, csvValidity()...)
 }
 
 // csvPromise is what a trace found about the engine and class.
@@ -272,6 +273,14 @@ func csvResources() []csvColumn {
 	return []csvColumn{
 		medianOf("recovery_first_read_median_ns", func(r *row) []float64 { return r.recovery.firstRead }),
 		edge("recovery_first_read_lowest_ns", lowest), edge("recovery_first_read_highest_ns", highest),
+		{"recovery_first_read_interval_low_ns", csvText(func(l csvRow) string {
+			lo, _, ok := medianInterval(l.row.recovery.firstRead)
+			return csvFloat(lo, ok)
+		})},
+		{"recovery_first_read_interval_high_ns", csvText(func(l csvRow) string {
+			_, hi, ok := medianInterval(l.row.recovery.firstRead)
+			return csvFloat(hi, ok)
+		})},
 		medianOf("recovery_first_write_median_ns", func(r *row) []float64 { return r.recovery.firstWrite }),
 		medianOf("recovery_open_median_ns", func(r *row) []float64 { return r.recovery.open }),
 		{"recovery_repetitions", csvText(func(l csvRow) string { return strconv.Itoa(len(l.row.recovery.firstRead)) })},

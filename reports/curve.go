@@ -110,7 +110,7 @@ func newCurvePoint(it item) *curvePoint {
 	return p
 }
 
-// spread is a median with the lowest and the highest: "238 ms (230 ms-251 ms)".
+// spread is a median with its interval: "238 ms (230 ms-251 ms)".
 func spread(values []float64) string {
 	m, ok := median(values)
 	if !ok {
@@ -119,13 +119,14 @@ func spread(values []float64) string {
 	if len(values) == 1 {
 		return duration(m)
 	}
-	return fmt.Sprintf("%s (%s)", duration(m), durationRange(slices.Min(values), slices.Max(values)))
+	lo, hi := interval(values)
+	return fmt.Sprintf("%s (%s)", duration(m), durationRange(lo, hi))
 }
 
 func (b *curveBlock) table() *table {
 	t := &table{columns: []column{
 		{head: "leases"}, {head: "engine", left: true}, {group: "log", head: "renewals", keep: 90}, {group: "log", head: "user bytes", keep: 40},
-		{group: "first read, median (range)", head: "cold", keep: 100}, {group: "first read, median (range)", head: "warm", keep: 99},
+		{group: "first read, median (interval)", head: "cold", keep: 100}, {group: "first read, median (interval)", head: "warm", keep: 99},
 		{group: "first write", head: "cold", keep: 80}, {group: "read p50/p99 after", head: "cold", keep: 70}, {group: "read p50/p99 after", head: "warm", keep: 60},
 		{head: "store", keep: 50}, {head: "n", keep: 85},
 	}}
@@ -166,7 +167,8 @@ func readText(l *result.Latency) string {
 	return duration(float64(l.P50Ns)) + "/" + duration(float64(l.P99Ns))
 }
 
-const curveLegend = "Recovery runs from before the start of the process to the first verified read, from a copy of one killed store; cold is with the page cache dropped, warm with it filled. " +
+const curveLegend = "The interval holds the median with 95% (by order statistics); with fewer than six recoveries it is from the fastest to the slowest. " +
+	"Recovery runs from before the start of the process to the first verified read, from a copy of one killed store; cold is with the page cache dropped, warm with it filled. " +
 	"Log is what was acknowledged between the checkpoint and the kill. Reads are single leases at random after the recovery: an engine that reads its whole store at open has them in memory by then."
 
 // curveVerdict says who recovers the largest store fastest, cold.
@@ -199,7 +201,8 @@ func (b *curveBlock) verdict() string {
 	text := fmt.Sprintf("%s reads %s after its start", best.engine.Name, spread(best.read["cold"]))
 	if len(at) > 1 {
 		next := at[1]
-		if slices.Min(next.read["cold"]) <= slices.Max(best.read["cold"]) {
+		_, top := interval(best.read["cold"])
+		if low, _ := interval(next.read["cold"]); low <= top {
 			text = fmt.Sprintf("no single winner, %s and %s overlap: %s and %s", best.engine.Name, next.engine.Name, spread(best.read["cold"]), spread(next.read["cold"]))
 		} else {
 			text += fmt.Sprintf(", then %s %s", next.engine.Name, spread(next.read["cold"]))

@@ -17,6 +17,7 @@ type block struct {
 	durability string
 	params     *result.Params // of its cells, nil where no cell says
 	rows       []*row         // one per engine of the run (and path), in the order of the run
+	noise      *noise         // of the A/A controls; nil without any
 }
 
 // row is one engine in a block: all its trials.
@@ -33,7 +34,8 @@ type row struct {
 	offered         float64   // operations per second, 0 in a closed loop
 	achieved        []float64 // per trial
 	loop            string
-	invalid         bool // the harness, not the engine, decided the latencies of a trial
+	invalid         bool // a trial that counts is no valid measurement
+	validity        validity
 	recovery        recovery
 	use             usage
 	losses          []string           // what the checks found: reasons to disqualify
@@ -155,6 +157,7 @@ func groupOf(workload string) string {
 func (r *Report) group() error {
 	items := r.items()
 	r.count(items)
+	items, controls := splitControls(items)
 	type place struct{ workload, durability string }
 	blocks := map[place]*block{}
 	byBlock := map[*block][]item{}
@@ -199,6 +202,7 @@ func (r *Report) group() error {
 		if err := r.fill(b, byBlock[b]); err != nil {
 			return err
 		}
+		b.noise = noiseOf(b, byBlock[b], controls)
 	}
 	return nil
 }
@@ -270,8 +274,9 @@ func (r *Report) fill(b *block, items []item) error {
 		}
 		for _, path := range paths {
 			row := &row{engine: engine, path: path, ops: map[opKey]*op{}}
+			keepVoided := allVoided(byPath[path])
 			for _, it := range byPath[path] {
-				if err := r.addTrial(b, row, it); err != nil {
+				if err := r.addTrial(b, row, it, keepVoided); err != nil {
 					return fmt.Errorf("%s: %w", result.CellPath(r.Dir, it.plan.Key), err)
 				}
 			}

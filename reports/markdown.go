@@ -74,7 +74,7 @@ func (r *Report) markdown(details bool) []byte {
 func (r *Report) markdownBlock(b *bytes.Buffer, bl *block) {
 	fmt.Fprintf(b, "\n#### %s: %s\n\n%s\n\n", escape(r.blockName(bl)), classMeaning(bl.durability), escape(bl.load()))
 	full := r.comparison(bl)
-	writeMarkdownTable(b, full.only(func(c column) bool { return c.group != "resources" }))
+	writeMarkdownTable(b, full.only(func(c column) bool { return c.group != "resources" && c.group != "machine" }))
 	b.WriteString("\n")
 	for _, row := range bl.rows {
 		for _, f := range row.flags {
@@ -84,6 +84,9 @@ func (r *Report) markdownBlock(b *bytes.Buffer, bl *block) {
 	if promises := bl.promises(); promises != "" {
 		fmt.Fprintf(b, "\n%s\n", escape(promises))
 	}
+	if bl.noise != nil {
+		fmt.Fprintf(b, "\n%s\n", escape(bl.noise.String()))
+	}
 	if claims, notes := r.claimsTable(bl); claims != nil {
 		b.WriteString("\nClaimed against measured:\n\n")
 		writeMarkdownTable(b, claims)
@@ -92,7 +95,7 @@ func (r *Report) markdownBlock(b *bytes.Buffer, bl *block) {
 			fmt.Fprintf(b, "- %s\n", escape(n))
 		}
 	}
-	resources := full.only(func(c column) bool { return c.group == "resources" || c.group == "" })
+	resources := full.only(func(c column) bool { return c.group == "resources" || c.group == "machine" })
 	if len(resources.columns) > 1 {
 		fmt.Fprintf(b, "\n<details><summary>Resources</summary>\n\n")
 		writeMarkdownTable(b, resources)

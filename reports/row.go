@@ -8,8 +8,9 @@ import (
 	"orbitbench/harness/result"
 )
 
-// addTrial merges one cell into the row.
-func (r *Report) addTrial(b *block, row *row, it item) error {
+// addTrial merges one cell into the row. A trial that the machine has voided is
+// left out, unless keepVoided says that there are no others.
+func (r *Report) addTrial(b *block, row *row, it item, keepVoided bool) error {
 	loaded := it.kind != result.KindRecovery // else killed
 	if loaded {
 		row.planned++
@@ -35,8 +36,12 @@ func (r *Report) addTrial(b *block, row *row, it item) error {
 		row.warnings = append(row.warnings, fmt.Sprintf("trial %d: %d acknowledged %s were gone after reopening, which the engine declares that it may do (eviction)",
 			c.Trial, c.Check.Evicted, recordNames(c.Kind, c.Check.Evicted)))
 	}
+	if row.validity.add(c, keepVoided) {
+		return nil
+	}
 	row.trials++
-	row.invalid = row.invalid || slices.ContainsFunc(c.Warnings, func(w string) bool { return strings.HasPrefix(w, invalidMark) })
+	row.invalid = row.invalid || c.Validity != nil && c.Validity.Verdict == result.Invalid ||
+		slices.ContainsFunc(c.Warnings, func(w string) bool { return strings.HasPrefix(w, invalidMark) })
 	row.loop = c.Params.Loop
 	row.offered = c.Measure.OfferedPerS
 	row.achieved = append(row.achieved, c.Measure.AchievedPerS)
@@ -47,7 +52,8 @@ func (r *Report) addTrial(b *block, row *row, it item) error {
 	return row.addOps(c)
 }
 
-// invalidMark begins a warning by which the harness takes back a cell's latencies.
+// invalidMark begins a warning by which results without a judgement of their
+// validity, of older programs, take back a cell's latencies.
 const invalidMark = "invalid: "
 
 func kindPrefix(kind string) string {
@@ -126,9 +132,8 @@ func (r *row) settle(items []item) {
 		if n := len(missing) + len(skipped); n > 0 {
 			r.flags = append(r.flags, fmt.Sprintf("%d of %d trials have no result", n, r.planned))
 		}
-		if r.invalid {
-			r.flags = append(r.flags, "not a valid measurement: the lag of the load generator decided its latencies")
-		}
+		r.flags = append(r.flags, r.validity.flags(r.invalid, r.missedRate())...)
+		r.warnings = append(r.warnings, r.validity.doubts()...)
 		if r.missedRate() {
 			r.flags = append(r.flags, fmt.Sprintf("missed the offered rate: %s/s of %s/s; its latency grows with the length of the run",
 				number(slices.Min(r.achieved)), round(r.offered)))

@@ -73,6 +73,9 @@ func (r *Report) storeTable(b *block) *table {
 	add(field{column{"memory", "used", false, 55}, func(_ *Report, row *row) string { return medianField(row.use.own, size) }})
 	add(field{column{"resources", "disk", false, 40}, func(_ *Report, row *row) string { return medianField(row.use.disk, size) }})
 	add(field{column{"resources", "wr.amp", false, 45}, func(_ *Report, row *row) string { return ratioField(row.use.writeAmplification()) }})
+	if slices.ContainsFunc(b.rows, func(row *row) bool { return row.validity.judged > 0 }) {
+		add(field{column{"", "validity", true, 65}, func(_ *Report, row *row) string { return row.validity.String() }})
+	}
 	for _, row := range b.rows {
 		line := tableRow{cells: []string{row.name()}, flags: row.flags}
 		if row.status == statusOK {
@@ -132,6 +135,9 @@ func (r *Report) textStore(t *textWriter, b *block) (dropped []column) {
 	tab := r.storeTable(b)
 	dropped = tab.fit(t.width)
 	t.table(tab)
+	if b.noise != nil {
+		t.paragraph("", b.noise.String(), dim)
+	}
 	return dropped
 }
 

@@ -147,6 +147,7 @@ var fields = []field{
 	{column{"read latency", "p99", false, 97}, quantileField(opRead, 0.99)},
 	{column{"read latency", "p99.9", false, 50}, quantileField(opRead, 0.999)},
 	{column{"read latency", "n", false, 60}, countField(opRead)},
+	{column{"", "validity", true, 86}, func(_ *Report, r *row) string { return r.validity.String() }},
 	{column{"recovery", "time", false, 96}, func(_ *Report, r *row) string { return medianField(r.recovery.firstRead, duration) }},
 	{column{"complexity", "lines", false, 80}, complexityField(func(c *result.Complexity) int { return c.Lines })},
 	{column{"complexity", "deps", false, 70}, complexityField(func(c *result.Complexity) int { return c.Dependencies })},
@@ -160,6 +161,12 @@ var fields = []field{
 	{column{"resources", "wr.amp", false, 45}, func(_ *Report, r *row) string { return ratioField(r.use.writeAmplification()) }},
 	{column{"resources", "sp.amp", false, 17}, func(_ *Report, r *row) string { return ratioField(r.use.spaceAmplification()) }},
 	{column{"resources", "CPU/op", false, 42}, func(_ *Report, r *row) string { return medianField(r.use.cpuPerOp, duration) }},
+	{column{"machine", "steal", false, 38}, machineField("steal_share")},
+	{column{"machine", "others", false, 37}, machineField("others_cpu_share")},
+	{column{"machine", "throttled", false, 36}, machineField("throttled_share")},
+	{column{"machine", "PSI cpu", false, 35}, machineField("pressure_cpu_share")},
+	{column{"machine", "PSI io", false, 34}, machineField("pressure_io_share")},
+	{column{"machine", "PSI mem", false, 33}, machineField("pressure_memory_share")},
 }
 
 // fewMark stands behind a quantile with fewer than ten samples above it.

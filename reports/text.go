@@ -196,6 +196,9 @@ func (r *Report) textBlock(t *textWriter, b *block) (dropped []column) {
 	if promises := b.promises(); promises != "" {
 		t.paragraph("", promises, dim)
 	}
+	if b.noise != nil {
+		t.paragraph("", b.noise.String(), dim)
+	}
 	if claims, notes := r.claimsTable(b); claims != nil {
 		t.line(plain, "")
 		for _, c := range claims.fit(t.width) {

@@ -18,9 +18,10 @@ type usage struct {
 	mapped       []float64
 	pageCache    []float64
 	disk         []float64
-	cpuPerOp     []float64 // nanoseconds
-	device, user float64   // bytes written, all trials
-	space, live  float64   // bytes on disk and of live records, all trials
+	cpuPerOp     []float64            // nanoseconds
+	machine      map[string][]float64 // shares by the names of machineShares
+	device, user float64              // bytes written, all trials
+	space, live  float64              // bytes on disk and of live records, all trials
 }
 
 func (u *usage) add(c *result.Cell) {
@@ -49,6 +50,12 @@ func (u *usage) add(c *result.Cell) {
 	u.disk = append(u.disk, float64(res.DiskBytes))
 	if res.CPUPerOpNs > 0 {
 		u.cpuPerOp = append(u.cpuPerOp, res.CPUPerOpNs)
+	}
+	for name, share := range machineShares(res.Machine) {
+		if u.machine == nil {
+			u.machine = map[string][]float64{}
+		}
+		u.machine[name] = append(u.machine[name], share)
 	}
 	u.device += float64(res.DeviceWriteBytes)
 	u.user += float64(res.UserBytes)

@@ -151,6 +151,11 @@ func (b *block) winner(rows []*row) string {
 		return fmt.Sprintf("%s is the only engine that can be ranked, p99 of renewals %s", best.name(), p99Range(best))
 	}
 	tied := overlapping(rows)
+	if len(tied) == 1 {
+		if tied = b.noise.alike(rows); len(tied) > 1 {
+			return fmt.Sprintf("no single winner; the p99 of renewals of %s differ by less than twice the noise of this machine (%s)", p99List(tied), b.noise.p99.text())
+		}
+	}
 	if len(tied) > 1 {
 		var names []string
 		for _, r := range tied {

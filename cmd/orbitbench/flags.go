@@ -9,7 +9,7 @@ import (
 // planFlags are the flags that make a plan, shared by run and plan.
 type planFlags struct {
 	cmd                              *cobra.Command
-	profile, file, path              string
+	profile, file, path, control     string
 	engines, workloads, durability   []string
 	trials, actors, workers          int
 	seed                             uint64
@@ -28,6 +28,7 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.trials, "trials", 0, "trials of each cell, interleaved (default by profile)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the load and of the order of cells (default 1)")
 	flags.StringVar(&f.path, "path", "", "best, each engine's own renewal, or generic: get, check and apply (default best)")
+	flags.StringVar(&f.control, "control", "", "`ENGINE` that runs twice in each trial, so that the noise of the machine is known, or none (default by profile)")
 	flags.IntVar(&f.actors, "actors", 0, "number of actors (default by preset)")
 	flags.IntVar(&f.workers, "workers", 0, "concurrent workers (default by workload)")
 	flags.Float64Var(&f.ratePerS, "rate", 0, "`OPERATIONS` offered per second, open loop (default by workload)")
@@ -37,7 +38,7 @@ func (f *planFlags) add(cmd *cobra.Command) {
 
 // request turns the flags that were given into a request.
 func (f *planFlags) request() plan.Request {
-	r := plan.Request{Profile: f.profile, File: f.file, Engines: f.engines, Workloads: f.workloads, Durability: f.durability, Path: f.path}
+	r := plan.Request{Profile: f.profile, File: f.file, Engines: f.engines, Workloads: f.workloads, Durability: f.durability, Path: f.path, Control: f.control}
 	given(f, "trials", &r.Trials, &f.trials)
 	given(f, "seed", &r.Seed, &f.seed)
 	given(f, "actors", &r.Actors, &f.actors)

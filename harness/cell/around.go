@@ -1,8 +1,6 @@
 package cell
 
 import (
-	"fmt"
-
 	"orbitbench/harness/procstat"
 	"orbitbench/harness/result"
 )
@@ -41,6 +39,10 @@ func (a *around) end(ownNs int64) *result.Machine {
 		OthersCPUShare: max(0, float64(now.BusyNs-a.machine.BusyNs-ownNs)/all),
 		StealShare:     float64(now.StealNs-a.machine.StealNs) / all,
 	}
+	if now.Limited && a.machine.Limited {
+		share := float64(now.ThrottledNs-a.machine.ThrottledNs) / all
+		m.ThrottledShare = &share
+	}
 	for name, ns := range now.Stalled {
 		if m.Pressure == nil {
 			m.Pressure = map[string]float64{}
@@ -52,31 +54,4 @@ func (a *around) end(ownNs int64) *result.Machine {
 		m.DeviceWrites, m.DeviceBytes = &requests, &bytes
 	}
 	return m
-}
-
-// From these shares on, others on the machine are a doubt about a cell's
-// figures. Below, an idle system's own threads and timers lie.
-const (
-	othersShare   = 0.10
-	stealShare    = 0.02
-	memoryStalled = 0.01
-)
-
-// machineWarnings are the doubts about a phase that come from the machine.
-func machineWarnings(m *result.Machine) []string {
-	if m == nil {
-		return nil
-	}
-	var list []string
-	add := func(format string, args ...any) { list = append(list, "noisy: "+fmt.Sprintf(format, args...)) }
-	if m.OthersCPUShare > othersShare {
-		add("other processes took %.0f%% of the processors", 100*m.OthersCPUShare)
-	}
-	if m.StealShare > stealShare {
-		add("the hypervisor took %.1f%% of the processors for others", 100*m.StealShare)
-	}
-	if m.Pressure["memory"] > memoryStalled {
-		add("some task waited for memory %.1f%% of the time", 100*m.Pressure["memory"])
-	}
-	return list
 }

@@ -97,7 +97,6 @@ func (b *base) measurePhase(ctx context.Context, p *phase) (*measured, *result.R
 	b.cell.Spans = spansOf(b.engine, m.begin, m.seconds)
 	res := usage(before, after, m.done)
 	res.Machine = around.end(res.CPUUserNs + res.CPUSystemNs)
-	b.cell.Warnings = append(b.cell.Warnings, machineWarnings(res.Machine)...)
 	if err := b.account(res, m); err != nil { // before the histograms are merged, which takes memory
 		return nil, nil, err
 	}

@@ -212,8 +212,8 @@ func TestOverloadShowsAndIsSaid(t *testing.T) {
 	s.Params.Workers, s.Params.RatePerS, s.Params.WarmupSeconds = 2, 5000, 0
 	c := executeTest(t, s)
 	wantOK(t, c)
-	if c.Measure.Dropped == 0 || !strings.Contains(strings.Join(c.Warnings, "\n"), "offered rate missed") {
-		t.Errorf("%d dropped, warnings %q", c.Measure.Dropped, c.Warnings)
+	if c.Measure.Dropped == 0 || c.Validity == nil || c.Validity.Verdict != result.Invalid || !strings.Contains(c.Validity.Text(), "offered rate missed") {
+		t.Errorf("%d dropped, validity %+v", c.Measure.Dropped, c.Validity)
 	}
 }
 

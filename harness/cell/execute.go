@@ -8,6 +8,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/harness/result"
+	"orbitbench/harness/validity"
 )
 
 // limits are the times that a cell waits before it takes something for hung.
@@ -49,6 +50,7 @@ func execute(ctx context.Context, s Spec, lookup Lookup, progress func(Progress)
 	if err != nil {
 		c.Status, c.Reason = judge(ctx, err)
 	}
+	c.Validity = validity.Judge(c, validity.Floors{})
 	c.Finished = time.Now().UTC()
 	return c
 }

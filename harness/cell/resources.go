@@ -102,15 +102,12 @@ func spansOf(e engines.Engine, begin time.Time, seconds float64) []result.Span {
 	return list
 }
 
-// Thresholds of the warnings (METHOD: how a figure is obtained).
+// Thresholds of the warnings. Those that decide whether a cell is valid are in
+// package validity.
 const (
-	lagShare       = 0.05  // of the latency's percentile that the lag may take
-	lagLeastNs     = 2000  // below this, lag is never held against a cell
-	rateTolerance  = 0.01  // of the offered rate that may be missed
 	tailSamples    = 10    // that must lie above a percentile
 	expiredShare   = 0.01  // of the renewals that may find their lease run out
 	tailPercentile = 0.001 // above p99.9
-	lagNote        = "the generator, not the engine, decides these latencies"
 )
 
 // warnings are the doubts about the figures of a phase, of which op is the
@@ -119,27 +116,6 @@ func warnings(m *result.Measure, op string, mix map[string]float64) []string {
 	var list []string
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	main := latencyOf(m, op)
-	if m.Lag != nil && main.Count > 0 {
-		for _, q := range []struct {
-			name         string
-			lag, latency int64
-		}{{"p50", m.Lag.P50Ns, main.P50Ns}, {"p99", m.Lag.P99Ns, main.P99Ns}} {
-			if float64(q.lag) <= max(lagShare*float64(q.latency), lagLeastNs) {
-				continue
-			}
-			if q.name == "p50" {
-				add("invalid: generator lag p50 %v against a %s p50 of %v: %s", time.Duration(q.lag), op, time.Duration(q.latency), lagNote)
-				break
-			}
-			add("generator lag %s %v is part of the %s %s of %v", q.name, time.Duration(q.lag), op, q.name, time.Duration(q.latency))
-		}
-	}
-	if m.OfferedPerS > 0 && m.AchievedPerS < (1-rateTolerance)*m.OfferedPerS {
-		add("offered rate missed: %.4g of %.4g operations/s (%.1f%%)", m.AchievedPerS, m.OfferedPerS, 100*(m.AchievedPerS/m.OfferedPerS-1))
-	}
-	if m.Dropped > 0 {
-		add("%d due operations were never started: too many were waiting", m.Dropped)
-	}
 	if n := main.Count; n > 0 && float64(n)*tailPercentile < tailSamples {
 		what := "renewals"
 		if op != workloads.Renew.String() {

@@ -41,7 +41,7 @@ func (p *Plan) block(trial int) []Cell {
 	for _, w := range p.Workloads {
 		for _, d := range w.Durability {
 			for _, e := range p.Engines {
-				block = append(block, Cell{
+				c := Cell{
 					PlanCell: result.PlanCell{
 						Key:        key(e.Name, w, d, trial),
 						Engine:     e.Name,
@@ -54,7 +54,11 @@ func (p *Plan) block(trial int) []Cell {
 					Config:     e.Options,
 					Seed:       cellSeed(p.Seed, w.Name, trial),
 					Skip:       e.Skip[d.String()],
-				})
+				}
+				block = append(block, c)
+				if e.Name == p.Control && w.controlled() && c.Skip == "" {
+					block = append(block, c.control())
+				}
 			}
 		}
 	}

@@ -45,6 +45,9 @@ func Expand(r Request, c Catalog) (*Plan, error) {
 	if err := p.setEngines(r, f, c); err != nil {
 		return nil, err
 	}
+	if err := p.setControl(r, f, profile, c); err != nil {
+		return nil, err
+	}
 	if asked {
 		if err := p.refuseImpossible(); err != nil {
 			return nil, err

@@ -21,6 +21,7 @@ type file struct {
 	EngineNames []string                  `toml:"engine_names"`
 	Durability  []string                  `toml:"durability"`
 	Path        *string                   `toml:"path"`
+	Control     *string                   `toml:"control"`
 	Engines     map[string]map[string]any `toml:"engines"`
 	Workloads   []fileWorkload            `toml:"workload"`
 

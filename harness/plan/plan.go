@@ -21,6 +21,9 @@ type Plan struct {
 	Engines    []Engine             `json:"engines"`
 	Durability []engines.Durability `json:"durability"`
 	Workloads  []Workload           `json:"workloads"`
+	// Control is the engine that runs twice in each trial, under two labels: what
+	// the two differ by is the noise of the machine. "" for none.
+	Control string `json:"control,omitempty"`
 }
 
 // Engine is one engine of a plan.
@@ -79,6 +82,7 @@ type Request struct {
 	Workloads     []string // names of workloads or presets
 	Durability    []string
 	Path          string // "best" or "generic"
+	Control       string // engine that runs twice, or "none"
 	Trials        *int
 	Seed          *uint64
 	Actors        *int

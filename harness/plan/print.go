@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -32,7 +33,8 @@ func (p *Plan) TOML() ([]byte, error) {
 		Trials      int      `toml:"trials"`
 		EngineNames []string `toml:"engine_names"`
 		Durability  []string `toml:"durability"`
-	}{p.Profile, p.Seed, p.Trials, nil, texts(p.Durability)}
+		Control     string   `toml:"control"`
+	}{p.Profile, p.Seed, p.Trials, nil, texts(p.Durability), cmp.Or(p.Control, NoControl)}
 	for _, e := range p.Engines {
 		head.EngineNames = append(head.EngineNames, e.Name)
 	}

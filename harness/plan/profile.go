@@ -17,6 +17,7 @@ type Profile struct {
 
 	ratePerS float64 // offered by the open loop for the profile's own presets; 0 keeps the preset's rate
 	shapes   []shape
+	control  bool // an engine runs twice in each trial
 }
 
 // shape makes a workload of a preset: the preset says what the load is, the
@@ -82,6 +83,7 @@ func Profiles() []Profile {
 			Durability: []string{"sync", "process"},
 			ratePerS:   steadyRate,
 			shapes:     shapes(0.5, 2, 0.3, 1, 1),
+			control:    true,
 		},
 		{
 			Name: "standard", Trials: 12,
@@ -90,6 +92,7 @@ func Profiles() []Profile {
 			Durability: []string{"sync", "process"},
 			ratePerS:   steadyRate,
 			shapes:     shapes(2, steadySeconds, 1, 4, 1),
+			control:    true,
 		},
 		{
 			Name: "full", Trials: 12,
@@ -97,6 +100,7 @@ func Profiles() []Profile {
 			Presets:    []string{"orbit-default", "orbit-1m", "k8s-node"},
 			Durability: []string{"sync", "interval:10ms", "process", "none"},
 			shapes:     shapes(5, 30, 2, 10, 3),
+			control:    true,
 		},
 	}
 }

@@ -15,6 +15,10 @@ type Machine struct {
 	CPUs    int   // processors whose time is counted: all that are online
 	BusyNs  int64 // processor time used by anyone, summed over the processors
 	StealNs int64 // processor time that the hypervisor gave to others
+	// ThrottledNs is for how long a limit of the control group has kept tasks from
+	// running, summed over processors; Limited says that it is known.
+	ThrottledNs int64
+	Limited     bool
 	// Stalled is, by resource (cpu, io, memory), the time in ns in which at least
 	// one task waited for it (pressure stall information, "some"). A kernel
 	// without it has none.
@@ -38,6 +42,7 @@ func ReadMachine() (Machine, error) {
 	if m.BusyNs, m.StealNs, err = parseStat(string(raw)); err != nil {
 		return m, fmt.Errorf("procstat: /proc/stat: %w", err)
 	}
+	m.ThrottledNs, m.Limited = throttledNs("/proc", cgroupRoot)
 	for _, name := range pressures {
 		raw, err := os.ReadFile("/proc/pressure/" + name)
 		if err != nil {

@@ -22,6 +22,7 @@ type Cell struct {
 	Status       Status            `json:"status"`
 	Reason       string            `json:"reason,omitempty"`
 	Warnings     []string          `json:"warnings,omitempty"`
+	Validity     *Validity         `json:"validity,omitempty"` // of a cell with status ok
 	Seed         uint64            `json:"seed"`
 	Started      time.Time         `json:"started"`
 	Finished     time.Time         `json:"finished"`
@@ -174,6 +175,9 @@ type Resources struct {
 type Machine struct {
 	OthersCPUShare float64 `json:"others_cpu_share"` // used by other processes, kernel threads among them
 	StealShare     float64 `json:"steal_share"`      // given to other virtual machines
+	// ThrottledShare is what a limit of the control group kept this process from
+	// using; nil where no group has a limit.
+	ThrottledShare *float64 `json:"throttled_share,omitempty"`
 	// Pressure is the share of the phase in which some task waited, by resource:
 	// cpu, io, memory. Without pressure stall information it is empty.
 	Pressure map[string]float64 `json:"pressure,omitempty"`

@@ -61,6 +61,10 @@ type PlanCell struct {
 	Workload   string `json:"workload"`
 	Durability string `json:"durability"`
 	Trial      int    `json:"trial"` // from 1
+	// ControlOf is set in an A/A control: the key of the cell that this one
+	// repeats, with the same engine, load and seed, in the same block of trials. What
+	// the two differ by is the noise of the machine; a control is no result of its engine.
+	ControlOf string `json:"control_of,omitempty"`
 }
 
 // Engine describes an engine of the run, ran or not.

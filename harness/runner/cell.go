@@ -127,8 +127,9 @@ func (r *run) drop(dir string) error {
 }
 
 // floors probes the device before the cell of that key, or after the last one,
-// with writes of the size of c's records.
-func (r *run) floors(ctx context.Context, before string, c *plan.Cell) {
+// with writes of the size of c's records. It returns the p50 of the first kind
+// that could be had, in ns, or 0.
+func (r *run) floors(ctx context.Context, before string, c *plan.Cell) (p50Ns int64) {
 	probes := []struct {
 		kind  string
 		bytes int
@@ -141,11 +142,15 @@ func (r *run) floors(ctx context.Context, before string, c *plan.Cell) {
 			f = floor.Probe(ctx, r.data, p.kind, p.bytes, r.FloorTime)
 		}
 		if ctx.Err() != nil {
-			return // a probe cut short is no figure
+			return 0 // a probe cut short is no figure
 		}
 		f.Before = before
 		r.record.Floors = append(r.record.Floors, f)
+		if p50Ns == 0 && f.Error == "" {
+			p50Ns = f.Latency.P50Ns
+		}
 	}
+	return p50Ns
 }
 
 // overhead measures the harness itself, once a run. That it cannot be had is a

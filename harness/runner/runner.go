@@ -101,6 +101,10 @@ type run struct {
 	data     string // the run's own directory in DataDir; "" if it could not be made
 	dataErr  error
 	progress Progress
+
+	// The cell that ended last waits for the floor behind it.
+	last        *result.Cell
+	lastFloorNs int64 // before it
 }
 
 // Run carries out p into o.Out. When ctx ends the current cell is given up and
@@ -289,7 +293,9 @@ func (r *run) execute(ctx context.Context) (*Summary, error) {
 		}
 	}
 	if lastRun != nil && ctx.Err() == nil {
-		r.floors(ctx, "", lastRun)
+		if err := r.settleLast(r.floors(ctx, "", lastRun)); err != nil {
+			return nil, err
+		}
 	}
 	return r.finish(ctx)
 }
@@ -322,10 +328,14 @@ func (r *run) one(ctx context.Context, i int, c *plan.Cell) (*result.Cell, error
 		res = r.blank(*c)
 		res.Status, res.Reason = result.Skipped, c.Skip
 	} else {
-		r.floors(ctx, c.Key, c)
+		before := r.floors(ctx, c.Key, c)
+		if err := r.settleLast(before); err != nil {
+			return nil, err
+		}
 		if res = r.cell(ctx, *c); res == nil {
 			return nil, nil
 		}
+		r.judgeValidity(res, before)
 	}
 	if err := result.WriteCell(r.Out, res); err != nil {
 		return nil, fmt.Errorf("result of %s: %w", c.Key, err)
