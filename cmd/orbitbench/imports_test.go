@@ -28,6 +28,7 @@ var importRules = []struct {
 	{"engines/directory", []string{"engines", "engines/lease"}, true},
 	{"engines/enginetest", []string{"engines", "engines/lease"}, false},
 	{"engines/mutants", []string{"engines", "engines/lease", "engines/enginetest", "engines/memory"}, false},
+	{"engines/mutants/*", []string{"engines", "engines/lease", "engines/adapter"}, false},
 	{"engines/internal/*", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/mmapwal", []string{"engines", "engines/lease", "engines/internal/..."}, false},
 	{"engines/appendlog", []string{"engines", "engines/lease", "engines/internal/..."}, false},

@@ -16,6 +16,7 @@ import (
 	"orbitbench/engines/lmdb"
 	"orbitbench/engines/memory"
 	"orbitbench/engines/mmapwal"
+	"orbitbench/engines/mutants/paperlog"
 	"orbitbench/engines/noop"
 	"orbitbench/engines/pebble"
 	"orbitbench/engines/rocksdb"
@@ -45,8 +46,25 @@ func Drivers() []engines.Driver {
 	}
 }
 
-// Lookup returns the driver of that name, or an error that lists the names.
+// Mutants returns the control of the crash suite and the engines broken on
+// purpose that it must find. They are no part of Drivers; Lookup knows them.
+func Mutants() []engines.Driver {
+	var all []engines.Driver
+	for _, d := range paperlog.Drivers() {
+		all = append(all, d)
+	}
+	return all
+}
+
+// Lookup returns the driver of that name, or an error that lists the names of Drivers.
 func Lookup(name string) (engines.Driver, error) {
+	if strings.HasPrefix(name, paperlog.Name) {
+		for _, d := range Mutants() {
+			if d.Info().Name == name {
+				return d, nil
+			}
+		}
+	}
 	var names []string
 	for _, d := range Drivers() {
 		if d.Info().Name == name {
