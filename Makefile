@@ -7,6 +7,7 @@ TIMEOUT     ?= 40m
 RACEFLAGS   ?= -short
 RUNFLAGS    ?=
 BENCHFLAGS  ?=
+AAFLAGS     ?=
 IMAGE       ?= orbitbench
 BASE        ?= docker.io/library/debian:bookworm
 
@@ -24,7 +25,7 @@ test race lint bench bench-quick: TAGS = $(EVERY)
 VERSION = $$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BIN     = bin/orbitbench
 
-.PHONY: run build deps yardsticks test race lint fuzz bench bench-quick notices image clean help
+.PHONY: run build deps yardsticks test race lint fuzz bench bench-quick parity aa notices image clean help
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -72,6 +73,17 @@ bench: deps yardsticks build ## the whole table of speeds, recovery and memory a
 
 bench-quick: deps yardsticks build ## speeds at 100k actors only, within ten minutes
 	$(BIN) bench --quick $(BENCHFLAGS)
+
+# The peers' own benchmarks; what cannot be installed is left out with its reason.
+parity: PEBBLE_TOOL = github.com/cockroachdb/pebble/v2/cmd/pebble@v2.1.7
+parity: deps build ## an open loop of 80k/s, the harness itself, and peers through their own benchmarks beside ours
+	@[ -x bin/pebble ] || GOBIN=$(CURDIR)/bin go install $(PEBBLE_TOOL) || echo "pebble bench is left out: it could not be installed" >&2
+	@command -v db_bench >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install -y -q rocksdb-tools >&2; } \
+	  || echo "db_bench is left out: install rocksdb-tools" >&2
+	PATH="$(CURDIR)/bin:$$PATH" $(BIN) bench --rows P15,P16,P17 $(BENCHFLAGS)
+
+aa: build ## can this machine tell a 10% slowdown from nothing? an engine against itself, and against itself slowed down
+	$(BIN) aa $(AAFLAGS)
 
 notices: ## write the third-party notices anew from the modules of the build
 	go run ./cmd/orbitbench/notices > cmd/orbitbench/notices.txt

@@ -32,12 +32,14 @@ func (p point) store() storeID {
 type apart struct {
 	dir     string
 	seed    uint64
-	now     int64              // of every record
-	collect time.Duration      // for which the garbage collector is watched
-	stores  map[storeID]string // filled, not to be changed
-	failed  map[storeID]error  // could not be filled
-	seen    map[point]bool     // have been checked in full
-	caches  map[string]bool    // how pages were dropped, by description
+	now     int64         // of every record
+	collect time.Duration // for which the garbage collector is watched
+
+	openSeconds float64            // measured time of an open loop
+	stores      map[storeID]string // filled, not to be changed
+	failed      map[storeID]error  // could not be filled
+	seen        map[point]bool     // have been checked in full
+	caches      map[string]bool    // how pages were dropped, by description
 }
 
 func (a *apart) job(task string, id storeID, dir string) job {

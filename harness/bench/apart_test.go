@@ -16,6 +16,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/engines/appendlog"
+	"orbitbench/harness/cell"
 	"orbitbench/harness/procstat"
 )
 
@@ -23,6 +24,9 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == ChildVerb {
 		os.Exit(ChildMain(context.Background(), lookupTest, os.Stdin, os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == cellVerb {
+		os.Exit(cell.Main(context.Background(), nil, lookupTest, os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
 }

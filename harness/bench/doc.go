@@ -25,11 +25,14 @@
 //     from the call of Open to the first lease read. Every lease that is read
 //     is compared with what was acknowledged, and the first opening of each
 //     point reads them all (of ten million every sixth).
-//  7. Ratios are taken within a round, against the floor, the ideal, Pebble and
+//  7. On request an open loop is measured too, as a cell of a run in a process of
+//     its own (openloop.go), and engines beside the benchmarks of their own
+//     authors (parity.go).
+//  8. Ratios are taken within a round, against the floor, the ideal, Pebble and
 //     the sharded map of the same round (ratios.go), and printed with the
 //     figures in Go's benchmark format once the round is complete, so that an
 //     interrupted run keeps whole rounds (print.go).
-//  8. At the end each target is shown with the median of its ratio over the
+//  9. At the end each target is shown with the median of its ratio over the
 //     rounds and their range (targets.go, table.go).
 //
 // The device's writes are counted by the kernel for the whole machine. Where it

@@ -51,6 +51,10 @@ func (p point) turnTime(o Options) time.Duration {
 		return openTime + leases*(copyPerLease+2*recoverPerLease)
 	case checksumKind:
 		return openTime + leases*recoverPerLease
+	case putKind, toolKind:
+		return openTime + max(o.Slice, time.Duration(paritySeconds*float64(time.Second)))
+	case openKind:
+		return openTime + leases*2*loadPerLease + time.Duration((openWarmup+o.openSeconds)*float64(time.Second))
 	case collectorKind:
 		return openTime + leases*loadPerLease + o.collectTime
 	case memoryKind:

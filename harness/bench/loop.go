@@ -58,6 +58,7 @@ type sample struct {
 	conflicts float64 // by operation attempted
 	device    deviceShare
 
+	open        openLoop
 	steady      *sample // checkpointKind: the slice without checkpoints
 	checkpoints float64 // checkpointKind: completed
 	recovery    recovery

@@ -51,6 +51,7 @@ type Options struct {
 
 	warmBytes   int           // most that the warm-up of a competitor rewrites
 	collectTime time.Duration // for which the garbage collector is watched
+	openSeconds float64       // measured time of an open loop
 }
 
 // The defaults.
@@ -76,6 +77,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.warmBytes == 0 {
 		o.warmBytes = warmBytes
+	}
+	if o.openSeconds == 0 {
+		o.openSeconds = openSeconds
 	}
 	if o.collectTime == 0 {
 		o.collectTime = collectTime

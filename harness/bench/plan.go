@@ -120,11 +120,14 @@ func (p *plan) addRow(o Options, row targetRow) {
 			continue
 		}
 		for _, d := range o.Drivers {
-			if !o.wants(d.Info(), row.compares) || row.kind.apart() && !row.compares(d.Info()) {
+			if !o.wants(d.Info(), row.compares) || (row.kind.apart() || row.kind == putKind) && !row.compares(d.Info()) {
 				continue
 			}
 			p.addReferences(pt)
 			p.addEngine(d, pt)
+			if pt.kind == putKind {
+				p.addTool(pt, d.Info().Name)
+			}
 			if pt.state == atSnapshot && row.judges(d.Info()) {
 				p.addEngine(d, point{kind: checksumKind, dur: pt.dur, actors: pt.actors, cache: pt.cache})
 			}
@@ -178,6 +181,8 @@ func (p *plan) addReferences(pt point) {
 	switch {
 	case pt.kind == harnessKind:
 		s.add(mapPoint(smallStore))
+	case pt.kind == openKind && pt.dur.Class == engines.Sync:
+		s.add(floorPoint)
 	case pt.kind == renewKind && pt.dur.Class == engines.Sync:
 		s.add(floorPoint)
 		s.add(idealPoint(pt.workers))

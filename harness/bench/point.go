@@ -18,12 +18,15 @@ const (
 	getKind                        // a read of a lease in an engine
 	checkpointKind                 // renewals while checkpoints run, beside renewals while none does
 	harnessKind                    // an operation of the harness on the no-op engine
+	putKind                        // a record put into an empty store of its own
+	toolKind                       // the same through the benchmark of the engine's authors
 
 	// Those below run in processes of their own.
 	recoverKind   // opening a store
 	checksumKind  // reading and checksumming the files of the same store
 	collectorKind // what the garbage collector takes while leases are renewed
 	memoryKind    // what a process takes that holds a store
+	openKind      // renewals that fall due at a rate
 )
 
 // apart reports whether points of the kind run in processes of their own.
@@ -89,6 +92,12 @@ func (p point) name() string {
 			mode = "sampled"
 		}
 		return fmt.Sprintf("BenchmarkHarness/mode=%s/threads=%d", mode, p.workers)
+	case putKind:
+		return fmt.Sprintf("BenchmarkPut/engine=%s/class=%s/writers=%d", p.engine, p.dur, p.workers)
+	case toolKind:
+		return fmt.Sprintf("BenchmarkTool/engine=%s/class=%s/writers=%d", p.engine, p.dur, p.workers)
+	case openKind:
+		return fmt.Sprintf("BenchmarkOpen/engine=%s/class=%s/rate=%s/actors=%s", p.engine, p.dur, size(openRate), n)
 	case recoverKind:
 		name := fmt.Sprintf("BenchmarkRecover/engine=%s/leases=%s/cache=%s", p.engine, n, p.cache)
 		if p.state != afterKill {

@@ -45,6 +45,8 @@ func (b *bench) preparePoint(ctx context.Context, p point) error {
 		return nil
 	case harnessKind:
 		return b.openRig(ctx)
+	case putKind, toolKind:
+		return nil // they open a store of their own in each turn
 	}
 	return b.prepareApart(ctx, p)
 }
@@ -98,7 +100,7 @@ func (b *bench) prepareApart(ctx context.Context, p point) error {
 		if err != nil {
 			return err
 		}
-		b.apart = &apart{dir: dir, seed: b.o.Seed, now: time.Now().UnixNano(), collect: b.o.collectTime,
+		b.apart = &apart{dir: dir, seed: b.o.Seed, now: time.Now().UnixNano(), collect: b.o.collectTime, openSeconds: b.o.openSeconds,
 			stores: map[storeID]string{}, failed: map[storeID]error{}, seen: map[point]bool{}, caches: map[string]bool{}}
 	}
 	if why := room(b.o.DataDir, p.actors); why != "" {

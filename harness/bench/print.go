@@ -18,7 +18,7 @@ import (
 func printHeader(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "goos: %s\ngoarch: %s\npkg: orbitbench/harness/bench\n%s"+
 		"Unit p50-ns better=lower\nUnit p99-ns better=lower\nUnit x-floor better=lower\n"+
-		"Unit x-ideal better=higher\nUnit x-pebble better=higher\nUnit x-lmdb better=higher\n"+
+		"Unit x-tool better=higher\nUnit achieved/s better=higher\nUnit lag-p50-ns better=lower\nUnit lag-p99-ns better=lower\nUnit x-ideal better=higher\nUnit x-pebble better=higher\nUnit x-lmdb better=higher\n"+
 		"Unit flushes/op better=lower\nUnit device-writes/flush better=lower\nUnit log-B/op better=lower\nUnit conflicts/op better=lower\n"+
 		"Unit x-steady better=higher\nUnit x-steady-p99 better=lower\nUnit x-steady-p99.9 better=lower\n"+
 		"Unit open-ns better=lower\nUnit ready-ns better=lower\nUnit x-pebble-open better=lower\nUnit x-checksum better=lower\nUnit Mreplayed/s better=higher\n"+
@@ -96,7 +96,15 @@ func benchLine(p point, r round, races bool) string {
 		if p.state == afterDeltas {
 			l.ratio(replayRate, "Mreplayed/s")
 		}
-	case checksumKind:
+	case checksumKind, toolKind:
+	case openKind:
+		l.add(s.p50, "p50-ns")
+		l.add(s.p99, "p99-ns")
+		l.add(s.p999, "p99.9-ns")
+		l.ratio(p50OverFloor, "x-floor")
+		l.add(s.open.achieved, "achieved/s")
+		l.add(s.open.lagP50, "lag-p50-ns")
+		l.add(s.open.lagP99, "lag-p99-ns")
 	case collectorKind:
 		l.add(100*s.collector.Share, "gc-cpu-pct")
 		l.add(s.collector.PauseNs, "gc-pause-ns")
@@ -119,6 +127,8 @@ func (l *line) loop(s sample, races bool) {
 		l.ratio(checkpointP99, "x-steady-p99")
 		l.ratio(checkpointP999, "x-steady-p99.9")
 		l.add(s.checkpoints, "checkpoints")
+	case putKind:
+		l.ratio(speedOverTool, "x-tool")
 	case getKind:
 		l.ratio(speedOver("pebble"), "x-pebble")
 		l.ratio(speedOver("lmdb"), "x-lmdb")

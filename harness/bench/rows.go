@@ -156,12 +156,26 @@ var targetRows = []targetRow{
 		}},
 	{id: "P14", kind: checkpointKind, dur: defaultSync, workers: []int{64}, sizes: []int{largeStore}, criteria: checkpointCriteria},
 	{id: "P14", kind: checkpointKind, dur: onProcess, workers: []int{1}, sizes: []int{largeStore}, criteria: checkpointCriteria},
+	{id: "P15", all: true, kind: openKind, dur: defaultSync, workers: []int{openWorkers}, sizes: []int{smallStore}, peers: []string{"pebble", "rocksdb"},
+		criteria: []criterion{
+			{text: "p50 / floor p50", atMost: true, target: fixed(4), value: p50OverFloor},
+			{text: "p99, ms", atMost: true, target: fixed(3), value: p99Ms},
+			{text: "achieved / offered rate", target: fixed(0.99), value: achievedOverOffered},
+		}},
 	{id: "P16", kind: harnessKind, workers: []int{1, 2}, sizes: []int{smallStore},
 		criteria: []criterion{
 			{text: "time by operation and thread / sharded map", atMost: true, target: harnessBound, value: timeOverMap},
 			{text: "allocations by operation", atMost: true, target: noAllocation, value: allocations},
 			{text: "two threads / one", target: fixed(1.9), value: speedOfTwo,
 				applies: func(p point) bool { return p.workers == 2 && !p.sampled }},
+		}},
+	{id: "P17", kind: putKind, dur: defaultSync, workers: []int{1, 64}, sizes: []int{smallStore}, only: "pebble", needs: []string{"pebble"},
+		criteria: []criterion{
+			{text: "throughput / pebble bench sync", target: fixed(1), value: speedOverTool},
+		}},
+	{id: "P17", kind: putKind, dur: defaultSync, workers: []int{1, 64}, sizes: []int{smallStore}, only: "rocksdb", needs: []string{"rocksdb"},
+		criteria: []criterion{
+			{text: "throughput / db_bench fillsync", target: fixed(0.9), value: speedOverTool},
 		}},
 	{id: "P18", all: true, kind: memoryKind, dur: onProcess, sizes: []int{largeStore},
 		criteria: []criterion{

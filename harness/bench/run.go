@@ -127,7 +127,7 @@ func (b *bench) rounds(ctx context.Context, s *sectionDone) (failures []error, e
 			sample, err := b.turn(ctx, p, n)
 			var engine *engineError
 			switch {
-			case errors.Is(err, errStalled):
+			case errors.Is(err, errStalled), errors.Is(err, errVoid):
 				b.progress("round %d: %s is left out: %v", n+1, p.name(), err)
 			case errors.As(err, &engine) && ctx.Err() == nil:
 				failed[p] = true
@@ -162,6 +162,12 @@ func (b *bench) turn(ctx context.Context, p point, round int) (sample, error) {
 		return b.measureHarness(ctx, p)
 	case p.kind == checkpointKind:
 		return b.measureCheckpoint(ctx, p, round)
+	case p.kind == putKind:
+		return b.measurePut(ctx, p, round)
+	case p.kind == toolKind:
+		return b.measureTool(ctx, p)
+	case p.kind == openKind:
+		return b.apart.measureOpen(ctx, p)
 	case p.kind.apart():
 		return b.apart.measure(ctx, p)
 	}

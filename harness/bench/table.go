@@ -32,7 +32,7 @@ func printTables(w io.Writer, o Options, sections []sectionDone, machine *others
 	if err := printTargets(w, all, machine.doubtful()); err != nil {
 		return err
 	}
-	if !o.grid() {
+	if !o.grid() && !slices.Contains(o.Rows, "P15") && !slices.Contains(o.Rows, "P17") {
 		fmt.Fprintf(w, "\n%s\n", notMeasured)
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", machine.verdict())
@@ -61,18 +61,25 @@ func syncRenewal(p point) bool { return p.kind == renewKind && p.dur.Class == en
 var (
 	besideColumns = []column{
 		{"ns/op", nil, get(func(s sample) float64 { return s.nsPerOp })},
-		{"p50 ns", func(p point) bool { return p.kind != harnessKind }, get(func(s sample) float64 { return s.p50 })},
-		{"p99 ns", func(p point) bool { return p.kind != harnessKind }, get(func(s sample) float64 { return s.p99 })},
+		{"p50 ns", func(p point) bool { return p.kind != harnessKind && p.kind != toolKind }, get(func(s sample) float64 { return s.p50 })},
+		{"p99 ns", func(p point) bool { return p.kind != harnessKind && p.kind != toolKind }, get(func(s sample) float64 { return s.p99 })},
 		{"x-floor", syncRenewal, p50OverFloor},
 		{"x-ideal", syncRenewal, shareOfIdeal},
 		{"x-pebble", ofKind(renewKind), speedOver("pebble")},
+		{"x-tool", ofKind(putKind), speedOverTool},
 		{"x-steady", ofKind(checkpointKind), checkpointThroughput},
 		{"flushes/op", ofKind(renewKind), get(func(s sample) float64 { return s.flushes })},
 		{"device/flush", syncRenewal, deviceWritesByFlush},
 		{"log B/op", ofKind(renewKind), get(func(s sample) float64 { return s.logBytes })},
-		{"allocs/op", nil, get(func(s sample) float64 { return s.allocs })},
+		{"allocs/op", func(p point) bool { return p.kind != toolKind }, get(func(s sample) float64 { return s.allocs })},
 	}
 	apartColumns = []column{
+		{"p50 us", ofKind(openKind, floorKind), get(func(s sample) float64 { return s.p50 / 1e3 })},
+		{"p99 us", ofKind(openKind, floorKind), get(func(s sample) float64 { return s.p99 / 1e3 })},
+		{"x-floor", ofKind(openKind), p50OverFloor},
+		{"achieved/s", ofKind(openKind), get(func(s sample) float64 { return s.open.achieved })},
+		{"lag p50 ns", ofKind(openKind), get(func(s sample) float64 { return s.open.lagP50 })},
+		{"lag p99 ns", ofKind(openKind), get(func(s sample) float64 { return s.open.lagP99 })},
 		{"first ms", ofKind(recoverKind), firstReadMs},
 		{"open ms", ofKind(recoverKind), get(func(s sample) float64 { return s.recovery.OpenNs / 1e6 })},
 		{"ready ms", ofKind(recoverKind), get(func(s sample) float64 { return s.recovery.ReadyNs / 1e6 })},
@@ -91,6 +98,9 @@ func printFigures(w io.Writer, s sectionDone) error {
 	if slices.ContainsFunc(s.points, func(p point) bool { return p.kind.apart() }) {
 		columns = apartColumns
 	}
+	columns = slices.DeleteFunc(slices.Clone(columns), func(c column) bool {
+		return c.has != nil && !slices.ContainsFunc(s.points, c.has)
+	})
 	fmt.Fprintf(w, "\nMedians of %d rounds of %s; ratios were taken within a round\n", len(s.done), s.title)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "\t")
