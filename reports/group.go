@@ -122,6 +122,9 @@ func (r *Report) items() []item {
 			if name := strings.TrimSuffix(it.plan.Workload, confirmSuffix); name == result.KindCapacity {
 				it.kind = result.KindCapacity
 			}
+			if strings.HasPrefix(it.plan.Workload, crashPrefix) {
+				it.kind = result.KindCrash
+			}
 			if strings.HasPrefix(it.plan.Workload, "recover-") {
 				it.kind = result.KindCurve
 			}
@@ -220,7 +223,7 @@ func (r *Report) count(items []item) {
 		default:
 			r.tally.skipped++
 		}
-		if !slices.Contains([]string{result.KindRenewal, result.KindRecovery, result.KindCapacity, result.KindCurve}, it.kind) && !result.IsStore(it.kind) {
+		if !slices.Contains([]string{result.KindRenewal, result.KindRecovery, result.KindCapacity, result.KindCurve, result.KindCrash}, it.kind) && !result.IsStore(it.kind) {
 			r.warnings = append(r.warnings, fmt.Sprintf("cell %s is of kind %q, which this report does not show", it.plan.Key, it.kind))
 		}
 	}

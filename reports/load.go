@@ -29,6 +29,7 @@ type Report struct {
 
 	capacityBlocks []*capacityBlock // of cells of kind capacity, strongest class first
 	curveBlocks    []*curveBlock    // of cells of kind recovery_curve
+	crashes        *crashBlock      // of cells of kind crash, nil without any
 }
 
 // tally counts the cells of the run by how they ended.
@@ -72,6 +73,7 @@ func Load(dir string) (*Report, error) {
 	r.warnings = append(r.warnings, warnings...)
 	r.curveBlocks, warnings = r.curves(r.items())
 	r.warnings = append(r.warnings, warnings...)
+	r.crashes = r.crashMatrix(r.items())
 	r.warn()
 	return r, nil
 }
@@ -126,6 +128,8 @@ func checkCell(c *result.Cell, engines map[string]bool) error {
 		return nil
 	case (c.Kind == result.KindRenewal || result.IsStore(c.Kind)) && c.Measure == nil:
 		return errors.New("status ok without the figures of its measured phase")
+	case c.Kind == result.KindCrash && c.Crash == nil:
+		return errors.New("status ok without its crashes")
 	case c.Kind == result.KindCurve && (c.Recovery == nil || c.Recovery.Curve == nil || len(c.Recovery.Repetitions) == 0):
 		return errors.New("status ok without a recovery of its curve")
 	case c.Kind == result.KindCapacity && (c.Capacity == nil || len(c.Capacity.Probes) == 0):
@@ -189,7 +193,7 @@ func (r *Report) warn() {
 	if t.failed > 0 {
 		about = append(about, fmt.Sprintf("%d of %d cells failed; their rows say why", t.failed, t.planned))
 	}
-	if _, ok := r.floorQuantile(0.5); !ok {
+	if _, ok := r.floorQuantile(0.5); !ok && !r.crashesOnly() {
 		about = append(about, "the run has no device floor: no figure is given as a ratio to it")
 	}
 	for _, w := range r.Run.Warnings {

@@ -50,6 +50,9 @@ func (r *Report) markdown(details bool) []byte {
 	for _, bl := range r.curveBlocks {
 		r.markdownCurve(b, bl)
 	}
+	if r.crashes != nil {
+		r.markdownCrashes(b)
+	}
 	b.WriteString("\n")
 	for _, note := range r.legend() {
 		fmt.Fprintf(b, "%s\n", escape(note))

@@ -57,6 +57,9 @@ func (r *Report) Text(w io.Writer, o TextOptions) error {
 	for _, b := range r.curveBlocks {
 		dropped = append(dropped, r.textCurve(t, b)...)
 	}
+	if r.crashes != nil {
+		dropped = append(dropped, r.textCrashes(t)...)
+	}
 	t.line(plain, "")
 	for _, note := range r.legend() {
 		t.paragraph("", note, dim)
@@ -370,7 +373,7 @@ func (r *Report) legend() []string {
 	const percentiles = "percentiles of the trials' merged histograms; n is samples; " + fewMark + " marks fewer than 10 samples above the percentile"
 	var notes []string
 	switch {
-	case len(r.blocks) > 0 || len(r.stores)+len(r.capacityBlocks)+len(r.curveBlocks) == 0:
+	case len(r.blocks) > 0 || len(r.stores)+len(r.capacityBlocks)+len(r.curveBlocks) == 0 && r.crashes == nil:
 		notes = []string{
 			"Write is renew, read is get, outcome ok; " + percentiles + "; /floor is write p50 over the floor's.",
 			"Recovery is kill -9, then exec to the first verified read. Memory is resident minus harness and minus mapped pages of the store's files, which stand apart, and the same per million leases. " +
@@ -387,6 +390,9 @@ func (r *Report) legend() []string {
 	}
 	if len(r.curveBlocks) > 0 {
 		notes = append(notes, curveLegend)
+	}
+	if r.crashes != nil {
+		notes = append(notes, crashLegend)
 	}
 	return notes
 }

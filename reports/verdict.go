@@ -30,6 +30,9 @@ func (r *Report) Verdict() string {
 	for _, b := range r.curveBlocks {
 		parts = append(parts, b.verdict())
 	}
+	if r.crashes != nil {
+		parts = append(parts, r.crashes.verdict())
+	}
 	if len(parts) == 0 {
 		parts = append(parts, "no renewal cell was planned, nothing is ranked")
 	}

@@ -120,7 +120,7 @@ func (r *Report) pictures() []picture {
 		}
 		out = append(out, picture{"recovery" + suffix, "Recovery time against store size under " + b.durability, func() *chart.Figure { return r.curveChart(b) }})
 	}
-	if len(r.blocks) == 0 && len(out) > 0 {
+	if len(r.blocks) == 0 && (len(out) > 0 || r.crashes != nil) {
 		return out
 	}
 	for i, group := range r.groups() {

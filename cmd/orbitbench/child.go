@@ -13,6 +13,7 @@ import (
 	"orbitbench/engines/all"
 	"orbitbench/harness/bench"
 	"orbitbench/harness/cell"
+	"orbitbench/harness/crash"
 	"orbitbench/harness/plan"
 	"orbitbench/harness/runner"
 )
@@ -42,6 +43,22 @@ func (a *app) benchChildCommand() *cobra.Command {
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if code := bench.ChildMain(cmd.Context(), all.Lookup, a.stdin, a.stdout, a.stderr); code != 0 {
+				return &exit{code: code}
+			}
+			return nil
+		},
+	}
+}
+
+// crashChildCommand is a worker or a verifier of the crash suite.
+func (a *app) crashChildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:                crash.ChildVerb,
+		Short:              "commit until killed, or look at what a crash left, as the child of crash",
+		Hidden:             true,
+		DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if code := crash.ChildMain(cmd.Context(), args, all.Lookup, a.stdin, a.stdout, a.stderr); code != 0 {
 				return &exit{code: code}
 			}
 			return nil

@@ -42,6 +42,7 @@ var importRules = []struct {
 	{"workloads", []string{"engines/lease", "harness/result"}, false},
 	{"harness/result", nil, true},
 	{"harness/record", []string{"harness/result", "harness/offheap"}, false},
+	{"harness/crash/*", []string{"harness/crash/..."}, false},
 	{"harness/*", []string{"engines", "engines/lease", "engines/directory", "workloads", "harness/..."}, false},
 	{"reports", []string{"harness/result", "reports/..."}, false},
 	{"reports/*", []string{"harness/result", "reports/..."}, false},

@@ -22,7 +22,9 @@ func (a *app) resumeCommand() *cobra.Command {
 		Example: "  orbitbench resume runs/20260102-150405-quick\n  orbitbench resume runs/night --retry-failed",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Out = args[0]
+			if o.Out = args[0]; isCrashRun(o.Out) {
+				return a.crashResume(cmd.Context(), o.Out, o.LockFile, o.RetryFailed, asJSON)
+			}
 			if err := a.complete(cmd, &o); err != nil {
 				return err
 			}

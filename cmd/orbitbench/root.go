@@ -83,7 +83,8 @@ kill -9, interval loses at most a window, none is lost with the process. Beside
 every write stands what the device itself takes for a durable write.
 
 Exit codes: 0 ok, 1 a failure of the tool or of a cell, 2 wrong usage,
-11 an engine lost or made up a lease or acknowledges before its promise,
+11 an engine lost or made up a lease, acknowledges before its promise or broke
+an invariant of the crash suite,
 130 interrupted.`
 
 const rootExample = `  orbitbench run                                    every engine, about three minutes
@@ -135,11 +136,13 @@ func (a *app) rootCommand() *cobra.Command {
 		a.benchCommand(),
 		a.soakCommand(),
 		a.durabilityCommand(),
+		a.crashCommand(),
 		a.doctorCommand(),
 		a.versionCommand(),
 		a.cellCommand(),
 		a.benchChildCommand(),
 		a.inspectCommand(),
+		a.crashChildCommand(),
 		a.durabilityChildCommand(durability.PassVerb),
 		a.durabilityChildCommand(durability.WorkerVerb),
 	)

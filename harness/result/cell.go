@@ -39,6 +39,7 @@ type Cell struct {
 	Check        *Check            `json:"check,omitempty"`
 	Recovery     *Recovery         `json:"recovery,omitempty"`
 	Capacity     *Capacity         `json:"capacity,omitempty"`
+	Crash        *Crash            `json:"crash,omitempty"`
 }
 
 // The kinds of cell.
