@@ -125,6 +125,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.runCommand(),
 		a.resumeCommand(),
 		a.reportCommand(),
+		a.compareCommand(),
 		a.planCommand(),
 		a.listCommand(),
 		a.verifyCommand(),
