@@ -32,6 +32,10 @@ func crashTargets(names, classes []string) ([]crash.Target, error) {
 		}
 	}
 	for _, name := range names {
+		if name == "mutants" {
+			drivers = append(drivers, all.Mutants()...)
+			continue
+		}
 		d, err := all.Lookup(name)
 		if err != nil {
 			return nil, err

@@ -12,6 +12,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/appendlog"
 	"orbitbench/engines/memory"
+	"orbitbench/engines/mutants/paperlog"
 )
 
 // TestMain lets the test binary be a worker and a verifier.
@@ -28,6 +29,11 @@ func lookup(name string) (engines.Driver, error) {
 		return appendlog.Driver{}, nil
 	case "forgetful":
 		return forgetful{}, nil
+	}
+	for _, d := range paperlog.Drivers() {
+		if d.Info().Name == name {
+			return d, nil
+		}
 	}
 	return nil, fmt.Errorf("unknown engine %q", name)
 }

@@ -170,7 +170,7 @@ func (s files) loadCurrent(l *loaded) error {
 	if err != nil {
 		return err
 	}
-	f, next, ok := frameAt(b, headBytes, l.generation, s.believe())
+	f, next, ok := frameAt(b, headBytes, l.generation, s.flaw)
 	if !ok || f.kind != frameCurrent || len(f.payload) != 8 || next != len(b) || l.generation == 0 {
 		return s.corrupt(currentName, headBytes, "no valid frame, or more than one")
 	}
@@ -197,7 +197,7 @@ func (s files) checkUnborn() error {
 		if err != nil {
 			return err
 		}
-		if _, _, ok := frameAt(b, headBytes, 1, false); ok {
+		if _, _, ok := frameAt(b, headBytes, 1, Control); ok {
 			return s.corrupt(currentName, -1, "the file is missing, but "+name+" holds commits")
 		}
 	}
@@ -211,7 +211,7 @@ func (s files) loadSnapshot(l *loaded) error {
 		return err
 	}
 	for off, want := headBytes, uint64(1); ; want++ {
-		f, next, ok := frameAt(b, off, l.generation, s.believe())
+		f, next, ok := frameAt(b, off, l.generation, s.flaw)
 		if !ok || f.seq != want {
 			return s.corrupt(name, int64(off), fmt.Sprintf("no valid frame %d", want))
 		}
@@ -263,7 +263,7 @@ func (s files) loadLog(l *loaded) error {
 	}
 	off := headBytes
 	for {
-		f, next, ok := frameAt(b, off, l.generation, s.believe())
+		f, next, ok := frameAt(b, off, l.generation, s.flaw)
 		if !ok || f.seq != l.seq+1 || f.kind > frameState {
 			break
 		}
@@ -294,7 +294,7 @@ func durableBehind(b []byte, off int, generation, seq uint64) (at int, ok bool) 
 		if binary.LittleEndian.Uint64(b[off+8:]) <= seq || binary.LittleEndian.Uint64(b[off+16:]) < seq {
 			continue
 		}
-		if f, _, ok := frameAt(b, off, generation, false); ok && f.durable < f.seq {
+		if f, _, ok := frameAt(b, off, generation, Control); ok && f.durable < f.seq {
 			return off, true
 		}
 	}

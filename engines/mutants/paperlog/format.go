@@ -117,14 +117,14 @@ func checksum(b []byte, generation uint64) uint32 {
 }
 
 // frameAt reads the frame at off. ok is false where there is none: the caller
-// knows whether that is an end or damage. believe leaves the checksum out.
-func frameAt(b []byte, off int, generation uint64, believe bool) (f frame, next int, ok bool) {
+// knows whether that is an end or damage. Of the flaws two leave out a check.
+func frameAt(b []byte, off int, generation uint64, flaw Flaw) (f frame, next int, ok bool) {
 	if off < 0 || len(b)-off < frameBytes {
 		return f, off, false
 	}
 	b = b[off:]
 	length := int(binary.LittleEndian.Uint32(b))
-	if length > len(b)-frameBytes {
+	if length > len(b)-frameBytes && flaw != NoBounds {
 		return f, off, false
 	}
 	f = frame{
@@ -136,7 +136,7 @@ func frameAt(b []byte, off int, generation uint64, believe bool) (f frame, next 
 	if f.kind < frameBatch || f.kind > frameEnd {
 		return f, off, false
 	}
-	if !believe && checksum(b[:frameBytes+length], generation) != binary.LittleEndian.Uint32(b[4:]) {
+	if flaw != NoChecksum && checksum(b[:frameBytes+length], generation) != binary.LittleEndian.Uint32(b[4:]) {
 		return f, off, false
 	}
 	return f, off + (frameBytes+length+7)&^7, true
