@@ -6,10 +6,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"orbitbench/reports"
+	"orbitbench/reports/formats"
 )
 
 const reportHelp = `Make the report of a run directory anew from its results, in DIR/report, and
-print the table, one sentence of verdict and the path.
+print the table, one sentence of verdict and the path. DIR/bench.txt (benchstat) and
+DIR/hlog (HdrHistogram's tools) are made anew too.
 
 Exit codes: 0 ok, 1 a directory cannot be read, 2 wrong usage.`
 
@@ -53,7 +55,7 @@ func (a *app) printReports(all []ended) error {
 	return a.printJSON(list)
 }
 
-// report writes the report of dir and, if show is set, prints the table, the
+// report writes the report of dir and its formats for other tools and, if show is set, prints the table, the
 // verdict and the report's path.
 func (a *app) report(dir string, show bool) (files []string, verdict string, err error) {
 	r, err := reports.Load(dir)
@@ -63,6 +65,11 @@ func (a *app) report(dir string, show bool) (files []string, verdict string, err
 	if files, err = r.Write(); err != nil {
 		return nil, "", fmt.Errorf("report: %w", err)
 	}
+	others, err := formats.Write(r.Dir, r.Run, r.Cells)
+	if err != nil {
+		return nil, "", fmt.Errorf("report: %s: %w", r.Dir, err)
+	}
+	files = append(files, others...)
 	if !show {
 		return files, r.Verdict(), nil
 	}

@@ -15,6 +15,9 @@ type limits struct {
 	// differs by chance, and of four trials a side all of one lie above all of the other
 	// in one of 35 cases.
 	least int
+	// timed: it depends on what else the machine did, so that trials which the
+	// machine has voided do not count.
+	timed bool
 }
 
 // countsOf are the counts of a cell that do not depend on how fast it was.
@@ -24,7 +27,7 @@ func countsOf(c *result.Cell) []figure {
 		all = append(all, figure{name: name, unit: unit, higher: higher, count: &l, values: value})
 	}
 	if c.Resources != nil {
-		add("allocations_per_op", "", false, limits{0.05, 0.25, 4}, func(c *result.Cell) []float64 {
+		add("allocations_per_op", "", false, limits{0.05, 0.5, 4, false}, func(c *result.Cell) []float64 {
 			ops := 0.0
 			for _, o := range c.Measure.Ops {
 				ops += float64(o.Latency.Count + o.Latency.OutOfRange)
@@ -39,7 +42,7 @@ func countsOf(c *result.Cell) []figure {
 		return all // how much a closed loop writes depends on how fast it is
 	}
 	if c.Resources != nil && c.Load != nil && c.Load.Records > 0 {
-		add("disk_bytes_per_record", "B", false, limits{0.05, 1, 4}, func(c *result.Cell) []float64 {
+		add("disk_bytes_per_record", "B", false, limits{0.05, 1, 4, false}, func(c *result.Cell) []float64 {
 			if c.Resources == nil || c.Load == nil || c.Load.Records == 0 {
 				return nil
 			}
@@ -47,7 +50,7 @@ func countsOf(c *result.Cell) []figure {
 		})
 	}
 	if c.Measure.OfferedPerS > 0 {
-		add("offered_rate_held", "", true, limits{0.01, 0, 4}, func(c *result.Cell) []float64 {
+		add("offered_rate_held", "", true, limits{0.01, 0, 4, true}, func(c *result.Cell) []float64 {
 			if c.Measure.OfferedPerS <= 0 {
 				return nil
 			}
@@ -93,7 +96,7 @@ func judgeCount(row *Row, f figure, base, head []float64) {
 // both runs: a count of system calls, the same in every pass. Class none promises
 // nothing, and has none to count.
 func (r *Result) syncs(base, head side) {
-	f := figure{name: "syncs_per_ack", count: &limits{0.05, 0.05, 1}}
+	f := figure{name: "syncs_per_ack", count: &limits{0.05, 0.05, 1, false}}
 	for _, d := range base.Run.DurabilityChecks {
 		e := head.Run.DurabilityOf(d.Engine, d.Durability)
 		if e == nil || d.Class == "none" || len(d.Phases) == 0 || len(e.Phases) == 0 {

@@ -66,7 +66,7 @@ func usable(c *result.Cell) bool { return c.Status == result.OK && !c.Validity.V
 func samples(s side, at string, f figure) []sample {
 	var all []sample
 	for _, c := range s.Cells {
-		if place(c) != at || c.ControlOf != "" || !usable(c) {
+		if place(c) != at || c.ControlOf != "" || c.Status != result.OK || !usable(c) && (f.count == nil || f.count.timed) {
 			continue
 		}
 		for i, v := range f.values(c) {
