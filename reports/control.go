@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"orbitbench/harness/result"
+	"orbitbench/reports/stats"
 )
 
 // noise is what one engine differs from itself by, under one workload and class:
@@ -95,18 +96,15 @@ func latencyIn(c *result.Cell, op string) result.Latency {
 }
 
 func deviationOf(logRatios []float64) deviation {
-	lo, hi, ok := medianInterval(logRatios)
-	if !ok {
-		return deviation{}
-	}
-	return deviation{math.Exp(max(math.Abs(lo), math.Abs(hi))) - 1, true}
+	share, known := stats.Noise(logRatios)
+	return deviation{share, known}
 }
 
 // String says what the controls found.
 func (n *noise) String() string {
 	text := fmt.Sprintf("Noise of this machine: %s against itself in %s of A/A trials", n.engine, plural(n.pairs, "pair"))
 	if !n.p50.known {
-		return text + fmt.Sprintf(", too few to tell it (%d at least).", leastForInterval)
+		return text + fmt.Sprintf(", too few to tell it (%d at least).", stats.LeastForInterval)
 	}
 	return text + fmt.Sprintf(" differs by up to %s in the p50 and %s in the p99 of %s (95%% interval of the median). Differences below %s and %s are not told from chance here.",
 		n.p50.text(), n.p99.text(), opPlural(n.op), percent(n.p50.margin()), percent(n.p99.margin()))

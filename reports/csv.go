@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"orbitbench/harness/result"
+	"orbitbench/reports/stats"
 )
 
 // csvRow is what one line of the CSV is made of: an operation and outcome of a
@@ -274,11 +275,11 @@ func csvResources() []csvColumn {
 		medianOf("recovery_first_read_median_ns", func(r *row) []float64 { return r.recovery.firstRead }),
 		edge("recovery_first_read_lowest_ns", lowest), edge("recovery_first_read_highest_ns", highest),
 		{"recovery_first_read_interval_low_ns", csvText(func(l csvRow) string {
-			lo, _, ok := medianInterval(l.row.recovery.firstRead)
+			lo, _, ok := stats.MedianInterval(l.row.recovery.firstRead)
 			return csvFloat(lo, ok)
 		})},
 		{"recovery_first_read_interval_high_ns", csvText(func(l csvRow) string {
-			_, hi, ok := medianInterval(l.row.recovery.firstRead)
+			_, hi, ok := stats.MedianInterval(l.row.recovery.firstRead)
 			return csvFloat(hi, ok)
 		})},
 		medianOf("recovery_first_write_median_ns", func(r *row) []float64 { return r.recovery.firstWrite }),

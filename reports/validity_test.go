@@ -172,22 +172,3 @@ func TestNoWinnerWithinTheNoise(t *testing.T) {
 	require.Contains(t, r.Verdict(), "sync: appendlog wins", "five pairs tell nothing")
 	require.Contains(t, fmt.Sprint(r.blocks[0].noise), "too few to tell it (6 at least)")
 }
-
-func TestMedianInterval(t *testing.T) {
-	upTo := func(n int) (v []float64) {
-		for i := range n {
-			v = append(v, float64((i*7)%n+1)) // 7 is prime to every n below
-		}
-		return v
-	}
-	for _, tt := range []struct {
-		n      int
-		lo, hi float64
-		ok     bool
-	}{{0, 0, 0, false}, {5, 0, 0, false}, {6, 1, 6, true}, {8, 1, 8, true}, {9, 2, 8, true}, {10, 2, 9, true}, {12, 3, 10, true}, {20, 6, 15, true}} {
-		lo, hi, ok := medianInterval(upTo(tt.n))
-		require.Equal(t, tt.ok, ok, tt.n)
-		require.Equal(t, tt.lo, lo, tt.n)
-		require.Equal(t, tt.hi, hi, tt.n)
-	}
-}

@@ -43,6 +43,7 @@ var importRules = []struct {
 	{"harness/result", nil, true},
 	{"harness/record", []string{"harness/result", "harness/offheap"}, false},
 	{"harness/crash/*", []string{"harness/crash/..."}, false},
+	{"harness/aa", []string{"engines", "engines/lease", "workloads", "harness/...", "reports/stats"}, false},
 	{"harness/*", []string{"engines", "engines/lease", "engines/directory", "workloads", "harness/..."}, false},
 	{"reports", []string{"harness/result", "reports/..."}, false},
 	{"reports/*", []string{"harness/result", "reports/..."}, false},

@@ -135,6 +135,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.capacityCommand(),
 		a.recoverCommand(),
 		a.benchCommand(),
+		a.aaCommand(),
 		a.soakCommand(),
 		a.durabilityCommand(),
 		a.crashCommand(),
