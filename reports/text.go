@@ -156,6 +156,9 @@ func (r *Report) facts() []fact {
 	}
 	facts := []fact{{"machine", fmt.Sprintf("%s, %s, %s; %s, kernel %s; %s on %s", e.CPUModel, plural(e.CPUs, "CPU"),
 		size(float64(e.MemoryBytes)), e.OS, e.Kernel, e.FileSystem, device)}}
+	if r.crashesOnly() {
+		return facts // nothing was timed
+	}
 	var floors []string
 	for _, kind := range []string{result.FloorOverwrite, result.FloorAppend} {
 		if f := r.floors[kind]; f != nil && f.dist.count() > 0 {

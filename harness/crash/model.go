@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 
 	"orbitbench/engines"
 )
@@ -174,12 +175,17 @@ func (m *Model) Acked(before uint64) (n int) {
 	return n
 }
 
+// told counts what was issued and acknowledged before a stamp: two crashes with the
+// same count and the same bytes on disk are one.
+func (m *Model) told(before uint64) int {
+	events := m.History.Events
+	return sort.Search(len(events), func(i int) bool { return events[i].At >= before })
+}
+
 // timeAt is the harness' clock at a stamp: that of the last event before it.
 func (m *Model) timeAt(at uint64) (nanos int64) {
-	for i := range m.History.Events {
-		if e := &m.History.Events[i]; e.At < at {
-			nanos = max(nanos, e.Nanos)
-		}
+	if n := m.told(at); n > 0 {
+		return m.History.Events[n-1].Nanos
 	}
-	return nanos
+	return 0
 }
