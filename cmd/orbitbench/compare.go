@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -35,10 +36,36 @@ Exit codes: 0 no regression, 1 an input is missing or damaged, 2 wrong usage or
 a comparison that was refused, 10 a regression, 11 a violation in HEAD, 12 no
 gated figure could be decided.`
 
+// compareFlags are the flags of compare and pair.
+type compareFlags struct {
+	o      compare.Options
+	margin float64 // percent
+	format string
+}
+
+func (f *compareFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringSliceVar(&f.o.Gate, "gate", nil, "comma-separated `PATTERNS` of the times that are gated, or none")
+	flags.Float64Var(&f.margin, "margin", 100*compare.DefaultMargin, "smallest change of a time that matters, in `PERCENT`")
+	flags.StringVar(&f.format, "format", "text", "text, markdown, json or junit")
+	flags.BoolVar(&f.o.Force, "force", false, "compare what does not belong together, and say so")
+}
+
+// options checks the flags.
+func (f *compareFlags) options() (compare.Options, error) {
+	if f.margin <= 0 || f.margin >= 1000 {
+		return f.o, usage(fmt.Errorf("--margin %g: want a percentage above 0", f.margin))
+	}
+	if !slices.Contains([]string{"text", "markdown", "json", "junit"}, f.format) {
+		return f.o, usage(fmt.Errorf("--format %s: want text, markdown, json or junit", f.format))
+	}
+	f.o.Margin = f.margin / 100
+	return f.o, nil
+}
+
 func (a *app) compareCommand() *cobra.Command {
-	var o compare.Options
-	var format string
-	margin := 100 * compare.DefaultMargin
+	var f compareFlags
 	cmd := &cobra.Command{
 		Use:   "compare BASE HEAD",
 		Short: "say whether one run is worse than another",
@@ -47,19 +74,14 @@ func (a *app) compareCommand() *cobra.Command {
 			"  orbitbench compare runs/base runs/head --gate 'appendlog/*/sync,pebble' --format markdown > comment.md",
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, dirs []string) error {
-			if margin <= 0 || margin >= 1000 {
-				return usage(fmt.Errorf("--margin %g: want a percentage above 0", margin))
+			o, err := f.options()
+			if err != nil {
+				return err
 			}
-			o.Margin = margin / 100
-			return a.compare(dirs[0], dirs[1], o, format)
+			return a.compare(dirs[0], dirs[1], o, f.format)
 		},
 	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringSliceVar(&o.Gate, "gate", nil, "comma-separated `PATTERNS` of the times that are gated, or none")
-	flags.Float64Var(&margin, "margin", margin, "smallest change of a time that matters, in `PERCENT`")
-	flags.StringVar(&format, "format", "text", "text, markdown, json or junit")
-	flags.BoolVar(&o.Force, "force", false, "compare what does not belong together, and say so")
+	f.add(cmd)
 	return cmd
 }
 
@@ -71,9 +93,6 @@ func (a *app) compare(base, head string, o compare.Options, format string) error
 		"junit":    func(r *compare.Result) error { return r.JUnit(a.stdout) },
 		"json":     func(r *compare.Result) error { return a.printJSON(r) },
 	}[format]
-	if show == nil {
-		return usage(fmt.Errorf("--format %s: want text, markdown, json or junit", format))
-	}
 	r, err := compare.Runs(base, head, o)
 	var refused *compare.UsageError
 	switch {

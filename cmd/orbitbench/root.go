@@ -126,6 +126,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.resumeCommand(),
 		a.reportCommand(),
 		a.compareCommand(),
+		a.pairCommand(),
 		a.planCommand(),
 		a.listCommand(),
 		a.verifyCommand(),

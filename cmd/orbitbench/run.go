@@ -84,6 +84,7 @@ func (a *app) carryOut(cmd *cobra.Command, p *plan.Plan, verb string, o *runner.
 func (a *app) addRunFlags(cmd *cobra.Command, o *runner.Options, asJSON *bool) {
 	cmd.Flags().Bool(noDurabilityCheck, false, "do not trace each engine and class once (half a second each) to verify its promise")
 	cmd.Flags().StringVar(&o.LockFile, "lock-file", runner.DefaultLockFile(), "`FILE` whose lock lets one run at a time measure")
+	cmd.Flags().IntVar(&o.Through, throughTrial, 0, "end behind the cells of trial `N`; resume goes on (see pair)")
 	cmd.Flags().BoolVar(asJSON, "json", false, "print how the run ended as JSON instead of the table")
 }
 
@@ -181,6 +182,8 @@ func (a *app) conclude(s *runner.Summary, err error, asJSON bool) error {
 	}
 	if s.Interrupted {
 		fmt.Fprintf(a.stderr, "interrupted with %d cells to go; go on with: orbitbench resume %s\n", s.Missing, shorten(s.Dir))
+	} else if s.Stopped {
+		fmt.Fprintf(a.stderr, "stopped as asked, with %d cells to go; go on with: orbitbench resume %s\n", s.Missing, shorten(s.Dir))
 	} else if out.Report, out.Verdict, err = a.report(s.Dir, !asJSON); err != nil {
 		return errors.Join(err, codeOf(s))
 	}

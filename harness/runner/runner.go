@@ -50,6 +50,9 @@ type Options struct {
 	LockFile string
 	// RetryFailed makes Resume run failed cells again.
 	RetryFailed bool
+	// Through ends the run behind the cells of that trial; Resume goes on. 0 runs
+	// all. So two programs can run their trials in turn.
+	Through int
 	// FreeBytes replaces the look at the disk, for tests.
 	FreeBytes func(dir string) (uint64, error)
 	// FloorTime is the time of each probe of the device; 0 means plan.FloorTime.
@@ -66,6 +69,7 @@ type Summary struct {
 	Failures    []string // key and reason of each failed cell
 	Violations  []string // what lost or made up a lease, or acknowledged before its promise
 	Interrupted bool
+	Stopped     bool // ended by Options.Through, with cells missing
 }
 
 // The exit codes of a run.
@@ -278,7 +282,7 @@ func (r *run) execute(ctx context.Context) (*Summary, error) {
 		if r.done[c.Key] != nil {
 			continue
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || r.beyond(c) {
 			break
 		}
 		res, err := r.one(ctx, i, c)
@@ -299,6 +303,9 @@ func (r *run) execute(ctx context.Context) (*Summary, error) {
 	}
 	return r.finish(ctx)
 }
+
+// beyond reports whether a cell belongs to a trial that is not to run now.
+func (r *run) beyond(c *plan.Cell) bool { return r.Through > 0 && c.Trial > r.Through }
 
 // extend adds the cells that follow from the results; false if there are none.
 func (r *run) extend() bool {
@@ -359,9 +366,10 @@ func (r *run) finish(ctx context.Context) (*Summary, error) {
 		}
 		s.count(c, res)
 	}
-	s.Interrupted = s.Missing > 0
+	s.Stopped = s.Missing > 0 && r.Through > 0 && ctx.Err() == nil
+	s.Interrupted = s.Missing > 0 && !s.Stopped
 	r.record.Interrupted = s.Interrupted
-	if r.record.Finished == nil && !s.Interrupted {
+	if r.record.Finished == nil && s.Missing == 0 {
 		now := time.Now().UTC()
 		r.record.Finished = &now
 	}
