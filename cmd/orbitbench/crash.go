@@ -94,7 +94,7 @@ func (a *app) crashCommand() *cobra.Command {
 
 // crashMethods are all that there are.
 func crashMethods() []crash.Method {
-	return []crash.Method{crash.Kill{}, crash.Damage{}}
+	return []crash.Method{crash.Kill{}, crash.Damage{}, crash.Faults{}}
 }
 
 // pickMethods are those that are named, by name or by the word before the dash.

@@ -234,6 +234,9 @@ func judgeDamage(t *Target, p *patient, found Verified) Judgement {
 		}
 	}
 	j.Violations = kept
+	if found.Outcome == OutcomeRefused {
+		j.Lost, j.LostAge = 0, 0 // it told: nothing was lost in silence
+	}
 	return j
 }
 
