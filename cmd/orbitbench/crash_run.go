@@ -128,7 +128,7 @@ func (r *crashRun) run(ctx context.Context) (err error) {
 	pool := crash.NewPool(r.plan.Parallel, r.plan.Timeout)
 	defer func() { err = errors.Join(err, pool.Close()) }()
 	suite := &crash.Suite{
-		Out: r.out, Scratch: r.plan.DataDir, Seed: r.plan.Seed, Methods: crashMethods(), Pool: pool, Progress: r.progressed,
+		Out: r.out, Scratch: r.plan.DataDir, Seed: r.plan.Seed, Methods: crashMethods(), Pool: pool, Known: crash.KnownAs, Progress: r.progressed,
 	}
 	cells, err := r.cells(ctx, suite)
 	if err != nil {
