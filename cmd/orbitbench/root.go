@@ -129,6 +129,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.pairCommand(),
 		a.planCommand(),
 		a.listCommand(),
+		a.explainCommand(),
 		a.verifyCommand(),
 		a.dumpCommand(),
 		a.snapshotCommand(),
