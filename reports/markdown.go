@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -251,7 +250,8 @@ func (r *Report) markdownEngines(b *bytes.Buffer) {
 	b.WriteString("\n</details>\n")
 }
 
-func (r *Report) markdownEnvironment(b *bytes.Buffer) {
+// environment lists what the run was made on and with.
+func (r *Report) environment() []fact {
 	e := r.Run.Environment
 	tool := r.Run.Tool
 	commit := tool.Commit
@@ -283,20 +283,18 @@ func (r *Report) markdownEnvironment(b *bytes.Buffer) {
 		if f.Remedy != "" {
 			text += "; " + f.Remedy
 		}
-		rows = append(rows, fact{"doctor " + escape(f.Check), text})
+		rows = append(rows, fact{"doctor " + f.Check, text})
 	}
+	return rows
+}
+
+func (r *Report) markdownEnvironment(b *bytes.Buffer) {
 	b.WriteString("\n<details><summary>Environment</summary>\n\n| | |\n| --- | --- |\n")
-	for _, f := range rows {
-		fmt.Fprintf(b, "| %s | %s |\n", f.name, escape(f.text))
+	for _, f := range r.environment() {
+		fmt.Fprintf(b, "| %s | %s |\n", escape(f.name), escape(f.text))
 	}
 	b.WriteString("\n</details>\n\nCommand:\n\n")
-	for _, word := range r.Run.CommandLine[:min(1, len(r.Run.CommandLine))] {
-		fmt.Fprintf(b, "    %s", filepath.Base(word))
-	}
-	for _, word := range r.Run.CommandLine[min(1, len(r.Run.CommandLine)):] {
-		b.WriteString(" " + quoteWord(oneLine(word)))
-	}
-	b.WriteString("\n")
+	fmt.Fprintf(b, "    %s\n", r.command())
 }
 
 func orNone(s string) string {

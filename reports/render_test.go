@@ -72,6 +72,8 @@ func TestGolden(t *testing.T) {
 	}
 	golden(t, "claims.svg", r.claimsChart("orbit-default").SVG)
 	golden(t, "percentiles.svg", r.percentileChart("orbit-default").SVG)
+	golden(t, "timeline.svg", r.timelineChart(r.timelineBlock("orbit-default")).SVG)
+	golden(t, "resources.svg", r.resourcesChart(r.resourcesBlock("orbit-default")).SVG)
 }
 
 func TestTextFitsItsWidthAndNamesWhatItLeavesOut(t *testing.T) {
@@ -215,7 +217,8 @@ func TestWriteMakesEveryFileWhole(t *testing.T) {
 	r := troubled(t)
 	index, err := Write("run")
 	require.NoError(t, err)
-	want := []string{"report.md", "table.txt", "table.csv", "percentiles.svg", "percentiles.png", "claims.svg", "claims.png"}
+	want := []string{"index.html", "report.md", "table.txt", "table.csv", "timeline.csv", "percentiles.svg", "percentiles.png", "claims.svg", "claims.png",
+		"timeline.svg", "timeline.png", "resources.svg", "resources.png"}
 	for i := range want {
 		want[i] = filepath.Join("run", "report", want[i])
 	}
@@ -312,7 +315,7 @@ func TestEveryShapeOfRunIsRendered(t *testing.T) {
 			dir := writeRun(t, c.engines, 1, c.edit, c.run)
 			r := load(t, dir)
 			require.Contains(t, r.Verdict(), c.want)
-			renderings := []func(io.Writer) error{r.Markdown, r.CSV, func(w io.Writer) error { return r.Text(w, TextOptions{}) }}
+			renderings := []func(io.Writer) error{r.HTML, r.Markdown, r.CSV, r.timelineCSV, func(w io.Writer) error { return r.Text(w, TextOptions{}) }}
 			for _, p := range r.pictures() {
 				renderings = append(renderings, p.draw().SVG)
 			}

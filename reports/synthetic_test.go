@@ -248,6 +248,7 @@ func (e synthetic) renewal(trial int, workload, durability string, s shape) *res
 	if !open {
 		c.Measure.AchievedPerS = 2e9 / s.median
 	}
+	c.Measure.Intervals, c.Spans = e.bySecond(s, uint64(trial), int(c.Params.Seconds), n)
 	c.Load = &result.Load{Records: c.Params.Actors, Bytes: 284e5, Seconds: .4, RatePerS: 250e3}
 	user := uint64(n) * 284
 	c.Resources = &result.Resources{
@@ -257,6 +258,23 @@ func (e synthetic) renewal(trial int, workload, durability string, s shape) *res
 	}
 	c.Check = &result.Check{ReopenSeconds: .1, Records: c.Params.Actors, Verdict: "ok"}
 	return c
+}
+
+// bySecond are the seconds of a trial, with a stall in the one in which the
+// background work of an engine falls.
+func (e synthetic) bySecond(s shape, trial uint64, seconds, n int) (out []result.Interval, spans []result.Span) {
+	rng := rand.New(rand.NewPCG(trial, uint64(s.median)))
+	busy := rng.IntN(seconds)
+	for i := range seconds {
+		p50 := s.median * (1 + .05*rng.Float64())
+		p99, longest := p50*(1.5+s.sigma*3*rng.Float64()), p50*3+s.size*rng.ExpFloat64()
+		if i == busy && e.info.Claim != "Append log" {
+			p99, longest = p99*6, longest*8
+			spans = append(spans, result.Span{Kind: map[bool]string{true: "compaction", false: "checkpoint"}[e.info.Role == "yardstick"], BeginS: float64(i) + .2, EndS: float64(i) + .9, Bytes: 9e6})
+		}
+		out = append(out, result.Interval{Second: i, Op: "renew", Count: uint64(n / seconds), P50Ns: int64(p50), P99Ns: int64(p99), MaxNs: int64(max(longest, p99))})
+	}
+	return out, spans
 }
 
 func (e synthetic) recover(trial int) *result.Cell {

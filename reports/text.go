@@ -73,7 +73,7 @@ func (r *Report) Text(w io.Writer, o TextOptions) error {
 		t.paragraph("", claims, plain)
 	}
 	t.paragraph("", r.Verdict(), bold)
-	t.line(plain, "report: "+filepath.Join(r.Dir, Dir, markdownFile))
+	t.line(plain, "report: "+filepath.Join(r.Dir, Dir, htmlFile))
 	_, err := w.Write(t.buf.Bytes())
 	return err
 }

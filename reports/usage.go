@@ -19,6 +19,8 @@ type usage struct {
 	pageCache    []float64
 	disk         []float64
 	cpuPerOp     []float64            // nanoseconds
+	writeAmp     []float64            // bytes sent to the device per byte of user records
+	spaceAmp     []float64            // bytes on disk per byte of live records
 	machine      map[string][]float64 // shares by the names of machineShares
 	device, user float64              // bytes written, all trials
 	space, live  float64              // bytes on disk and of live records, all trials
@@ -56,6 +58,12 @@ func (u *usage) add(c *result.Cell) {
 			u.machine = map[string][]float64{}
 		}
 		u.machine[name] = append(u.machine[name], share)
+	}
+	if f, ok := ratio(float64(res.DeviceWriteBytes), float64(res.UserBytes)); ok {
+		u.writeAmp = append(u.writeAmp, f)
+	}
+	if f, ok := ratio(float64(res.DiskBytes), float64(res.LiveBytes)); ok {
+		u.spaceAmp = append(u.spaceAmp, f)
 	}
 	u.device += float64(res.DeviceWriteBytes)
 	u.user += float64(res.UserBytes)

@@ -22,10 +22,11 @@ const (
 	csvFile      = "table.csv"
 	capacityFile = "capacity.csv"
 	curveFile    = "recovery_curve.csv"
+	timelineFile = "timeline.csv"
 )
 
 // Write renders the run in dir into dir/report and returns the paths of what it
-// wrote, report.md first. Each file is replaced whole or not at all. An
+// wrote, index.html first. Each file is replaced whole or not at all. An
 // unfinished or partly failed run is rendered and says so; input that is missing
 // or damaged is an error that names its file (see [Load]), and then nothing is written.
 func Write(dir string) (index []string, err error) {
@@ -47,6 +48,7 @@ func (r *Report) Write() (index []string, err error) {
 		render func(io.Writer) error
 	}
 	all := []rendering{
+		{htmlFile, r.HTML},
 		{markdownFile, r.Markdown},
 		{textFile, func(w io.Writer) error { return r.Text(w, TextOptions{}) }},
 		{csvFile, r.CSV},
@@ -56,6 +58,9 @@ func (r *Report) Write() (index []string, err error) {
 	}
 	if len(r.curveBlocks) > 0 {
 		all = append(all, rendering{curveFile, r.curveCSV})
+	}
+	if r.hasSeconds() {
+		all = append(all, rendering{timelineFile, r.timelineCSV})
 	}
 	for _, p := range r.pictures() {
 		figure := p.draw()
@@ -131,6 +136,12 @@ func (r *Report) pictures() []picture {
 		out = append(out,
 			picture{"percentiles" + suffix, "Latency of renewals by percentile", func() *chart.Figure { return r.percentileChart(group) }},
 			picture{"claims" + suffix, "Claimed against measured", func() *chart.Figure { return r.claimsChart(group) }})
+		if b := r.timelineBlock(group); b != nil {
+			out = append(out, picture{"timeline" + suffix, "Latency of renewals over time", func() *chart.Figure { return r.timelineChart(b) }})
+		}
+		if b := r.resourcesBlock(group); b != nil {
+			out = append(out, picture{"resources" + suffix, "What each engine uses", func() *chart.Figure { return r.resourcesChart(b) }})
+		}
 	}
 	return out
 }

@@ -13,7 +13,7 @@ var metrics = []Entry{
 	{Name: "write_p50", Kind: Metric, Also: []string{"write latency"}, Source: note + "; " + tene,
 		Text: "The median latency of a successful lease renewal. In an open loop it runs from the moment at which the renewal was due, not from when a worker got to it, so that a stall shows in every operation that it delayed; in a closed loop it runs from the call. It is read from the merged histograms of all trials and judged against the design note's range."},
 	{Name: "write_p99", Kind: Metric, Also: []string{"p99"}, Source: tene,
-		Text: "The latency that one renewal in a hundred exceeds, from the merged histograms of all trials; percentiles of trials are never averaged. The interval beside it is the 95% confidence interval of the trials' own p99s (Student's t on their logarithms), or for two trials their range. Engines are ranked by it: those whose trials overlap are no single winner."},
+		Text: "The latency that one renewal in a hundred exceeds, from the merged histograms of all trials; percentiles of trials are never averaged. The interval beside it is the 95% interval of the median of the trials' own p99s, or for fewer than six trials their range. Engines are ranked by it: those whose trials overlap are no single winner."},
 	{Name: "write_p999", Kind: Metric, Also: []string{"p99.9"}, Source: tene,
 		Text: "The latency that one renewal in a thousand exceeds: checkpoints, compactions and the device's own hiccups live here. It needs ten thousand samples; an asterisk marks a percentile with fewer than ten samples above it, which one stall more or less moves."},
 	{Name: "read_p50", Kind: Metric, Also: []string{"read latency"}, Source: note,

@@ -1,0 +1,151 @@
+package reports
+
+import (
+	"fmt"
+	"html/template"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// linked makes a sentence of text in which every engine's name leads to its
+// figures in the block, and the whole to the block's table.
+func (r *Report) linked(text string, b *block) template.HTML {
+	if b == nil {
+		return template.HTML(template.HTMLEscapeString(text))
+	}
+	var names []string
+	href := map[string]string{}
+	for _, row := range b.rows {
+		if row.engine.Role != "baseline" { // never ranked, and one of them is called memory
+			names = append(names, row.name())
+			href[row.name()] = "#" + r.anchor(b, row)
+		}
+	}
+	return link(text, names, href) + template.HTML(fmt.Sprintf(` <a class="cells" href="#%s">cells</a>`, r.blockAnchor(b)))
+}
+
+// link escapes text and makes links of names in it, the longest name first where
+// one begins with another.
+func link(text string, names []string, href map[string]string) template.HTML {
+	slices.SortFunc(names, func(x, y string) int { return len(y) - len(x) })
+	var quoted []string
+	for _, n := range names {
+		quoted = append(quoted, regexp.QuoteMeta(n))
+	}
+	if len(quoted) == 0 {
+		return template.HTML(template.HTMLEscapeString(text))
+	}
+	word := regexp.MustCompile(`(^|[^\w+-])(` + strings.Join(quoted, "|") + `)($|[^\w+-])`)
+	var out strings.Builder
+	for {
+		at := word.FindStringSubmatchIndex(text)
+		if at == nil {
+			break
+		}
+		name := text[at[4]:at[5]]
+		out.WriteString(template.HTMLEscapeString(text[:at[4]]))
+		fmt.Fprintf(&out, `<a href="%s">%s</a>`, template.HTMLEscapeString(href[name]), template.HTMLEscapeString(name))
+		text = text[at[5]:]
+	}
+	out.WriteString(template.HTMLEscapeString(text))
+	return template.HTML(out.String())
+}
+
+// lead is the verdict a sentence at a time, the strongest class first, each with
+// links to what it stands on.
+func (r *Report) lead() []template.HTML {
+	var out []template.HTML
+	for _, b := range slices.Backward(r.blocks) {
+		if b.params == nil && !slices.ContainsFunc(b.rows, func(row *row) bool { return row.planned > 0 }) {
+			continue
+		}
+		out = append(out, r.linked(sentence(r.blockName(b)+": "+b.verdict())+b.besides(), b))
+	}
+	add := func(text, section string) {
+		var names []string
+		href := map[string]string{}
+		for _, e := range r.Run.Engines {
+			names, href[e.Name] = append(names, e.Name), "#"+section
+		}
+		out = append(out, link(sentence(text), names, href)+template.HTML(fmt.Sprintf(` <a class="cells" href="#%s">cells</a>`, section)))
+	}
+	for _, b := range r.capacityBlocks {
+		add("capacity, "+r.capacityVerdict(b), "capacity")
+	}
+	for _, b := range r.curveBlocks {
+		add(b.verdict(), "recovery")
+	}
+	if r.crashes != nil {
+		add(r.crashes.verdict(), "crash")
+	}
+	if claims := r.Claims(); claims != "" {
+		out = append(out, template.HTML(template.HTMLEscapeString(claims)+` <a class="cells" href="#claims">cells</a>`))
+	}
+	if len(out) == 0 {
+		out = append(out, template.HTML(template.HTMLEscapeString(sentence("no renewal cell was planned, nothing is ranked"))))
+	}
+	return out
+}
+
+// besides says of the first of the ranked rows what its p99 does not: how it
+// recovers, and what it was seen to survive. It is "" where nothing was seen.
+func (b *block) besides() string {
+	rows := b.ranked()
+	if len(rows) == 0 {
+		return ""
+	}
+	v := &rows[0].recovery
+	if len(v.firstRead) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(" After kill -9 %s reads again in %s", rows[0].name(), spread(v.firstRead))
+	if v.acknowledged > 0 && v.lost == 0 {
+		text += fmt.Sprintf("; nothing acknowledged was lost in %s", plural(len(v.firstRead), "kill"))
+	}
+	return text + "."
+}
+
+// finding is the page's headline: the strongest class with somebody to rank.
+func (r *Report) finding() string {
+	for _, b := range slices.Backward(r.blocks) {
+		rows := b.ranked()
+		if len(rows) == 0 {
+			continue
+		}
+		best := rows[0]
+		p99 := metricOf("write_p99").show(best)
+		tied := overlapping(rows)
+		if len(tied) == 1 {
+			tied = b.noise.alike(rows)
+		}
+		switch {
+		case fewestTrials(rows) < trialsToRank:
+			return fmt.Sprintf("A look, not yet a result: the lowest p99 of renewals under %s was %s, %s", b.durability, best.name(), p99)
+		case len(rows) == 1:
+			return fmt.Sprintf("Under %s only %s can be ranked: p99 of renewals %s", b.durability, best.name(), p99)
+		case len(tied) > 1:
+			var names []string
+			for _, row := range tied {
+				names = append(names, row.name())
+			}
+			return fmt.Sprintf("Under %s there is no single winner: %s are level", b.durability, list(names))
+		}
+		return fmt.Sprintf("Under %s %s renews fastest: p99 %s", b.durability, best.name(), p99)
+	}
+	for _, b := range r.capacityBlocks {
+		return strings.ReplaceAll(r.kneeHeadline(b), "≤", "<=")
+	}
+	for _, b := range r.curveBlocks {
+		return b.headline()
+	}
+	return "Nothing that can be ranked was measured"
+}
+
+// sentence begins text with a capital and ends it with a full stop.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+}
