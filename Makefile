@@ -30,7 +30,7 @@ BIN     = bin/orbitbench
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
-run: deps build ## install what is missing, compare every engine here in about three minutes, print the table
+run: deps build ## install what is missing, compare every engine here in two to three minutes, print the table
 	$(BIN) run --profile quick $(RUNFLAGS)
 
 deps: ## install librocksdb-dev if it is missing (root and apt; else the rocksdb row is skipped)

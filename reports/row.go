@@ -133,7 +133,9 @@ func (r *row) settle(items []item) {
 			r.flags = append(r.flags, fmt.Sprintf("%d of %d trials have no result", n, r.planned))
 		}
 		r.flags = append(r.flags, r.validity.flags(r.invalid, r.missedRate())...)
-		r.warnings = append(r.warnings, r.validity.doubts()...)
+		if r.trials > 1 || len(r.validity.invalid) == 0 { // else the flag has them all
+			r.warnings = append(r.warnings, r.validity.doubts()...)
+		}
 		if r.missedRate() {
 			r.flags = append(r.flags, fmt.Sprintf("missed the offered rate: %s/s of %s/s; its latency grows with the length of the run",
 				number(slices.Min(r.achieved)), round(r.offered)))

@@ -87,7 +87,7 @@ Exit codes: 0 ok, 1 a failure of the tool or of a cell, 2 wrong usage,
 an invariant of the crash suite,
 130 interrupted.`
 
-const rootExample = `  orbitbench run                                    every engine, about three minutes
+const rootExample = `  orbitbench run                                    every engine, two to three minutes
   orbitbench run --engines appendlog,pebble --profile standard
   orbitbench plan --plan my.toml                    what would run, in full
   orbitbench resume runs/20260102-150405-quick      go on after Ctrl-C`

@@ -92,10 +92,19 @@ func (j *judgement) lag(m *result.Measure, op string) {
 	}
 	if lags(m.Lag.P50Ns, main.P50Ns) {
 		j.machineIs("lag", result.Invalid, "generator lag p50 %v against a %s p50 of %v: the generator, not the engine, decides these latencies",
-			time.Duration(m.Lag.P50Ns), op, time.Duration(main.P50Ns))
+			duration(m.Lag.P50Ns), op, duration(main.P50Ns))
 	} else if lags(m.Lag.P99Ns, main.P99Ns) {
-		j.machineIs("lag", result.Noisy, "generator lag p99 %v is part of the %s p99 of %v", time.Duration(m.Lag.P99Ns), op, time.Duration(main.P99Ns))
+		j.machineIs("lag", result.Noisy, "generator lag p99 %v is part of the %s p99 of %v", duration(m.Lag.P99Ns), op, duration(main.P99Ns))
 	}
+}
+
+// duration is a time with three digits.
+func duration(ns int64) time.Duration {
+	unit := int64(1)
+	for ns/unit >= 1000 {
+		unit *= 10
+	}
+	return time.Duration(ns).Round(time.Duration(unit))
 }
 
 func lags(lag, latency int64) bool { return float64(lag) > max(lagShare*float64(latency), lagLeastNs) }
@@ -138,5 +147,5 @@ func (j *judgement) drift(c *result.Cell, f Floors) {
 		return
 	}
 	j.machineIs("floor_drift", above(max(j.v.FloorDrift, 1/j.v.FloorDrift), driftNoisy, driftInvalid),
-		"the device's own p50 went from %v before to %v behind the cell", time.Duration(f.BeforeNs), time.Duration(f.AfterNs))
+		"the device's own p50 went from %v before to %v behind the cell", duration(f.BeforeNs), duration(f.AfterNs))
 }

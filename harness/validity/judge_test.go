@@ -60,7 +60,7 @@ func TestJudge(t *testing.T) {
 		{"steal", func(c *result.Cell) { c.Resources.Machine.StealShare = 0.1 }, level, result.Noisy, "hypervisor took 10.0%", false},
 		{"steal of a quarter", func(c *result.Cell) { c.Resources.Machine.StealShare = 0.3 }, level, result.Invalid, "hypervisor", false},
 		{"others", func(c *result.Cell) { c.Resources.Machine.OthersCPUShare = 0.4 }, level, result.Noisy, "other processes took 40%", false},
-		{"others had more", func(c *result.Cell) { c.Resources.Machine.OthersCPUShare = 0.6 }, level, result.Invalid, "other processes", false},
+		{"others had more", func(c *result.Cell) { c.Resources.Machine.OthersCPUShare = 0.8 }, level, result.Invalid, "other processes", false},
 		{"memory", func(c *result.Cell) { c.Resources.Machine.Pressure["memory"] = 0.9 }, level, result.Noisy, "waited for memory 90.0%", false},
 		{"floor rose", func(*result.Cell) {}, Floors{100_000, 130_000}, result.Noisy, "went from 100µs before to 130µs", false},
 		{"floor fell", func(*result.Cell) {}, Floors{130_000, 100_000}, result.Noisy, "went from 130µs", false},

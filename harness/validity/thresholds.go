@@ -33,10 +33,11 @@ const (
 	stealInvalid = 0.25
 
 	// Other processes. Below a tenth lie an idle system's own threads and the
-	// kernel's, which also work for the cell. Where they had half, the cell had
-	// less than they did.
+	// kernel's, which also work for the cell. A thread that wakes up is let in
+	// before those that compute, so that a median stands much of it; where they had
+	// three quarters the cell was given what they left.
 	othersNoisy   = 0.10
-	othersInvalid = 0.50
+	othersInvalid = 0.75
 
 	// Some task waited for memory: the page cache, and with it every read of a
 	// file, is not what it would be.
