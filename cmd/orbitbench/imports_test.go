@@ -42,6 +42,7 @@ var importRules = []struct {
 	{"workloads", []string{"engines/lease", "harness/result"}, false},
 	{"harness/result", nil, true},
 	{"harness/record", []string{"harness/result", "harness/offheap"}, false},
+	{"harness/crash/record", nil, false},
 	{"harness/crash/*", []string{"harness/crash/..."}, false},
 	{"harness/aa", []string{"engines", "engines/lease", "workloads", "harness/...", "reports/stats"}, false},
 	{"harness/*", []string{"engines", "engines/lease", "engines/directory", "workloads", "harness/..."}, false},
