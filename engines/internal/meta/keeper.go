@@ -32,7 +32,12 @@ func Open(f Format, fsys vfs.FS, dir string, leftover func() (string, error)) (*
 	k := &Keeper{format: f, fs: fsys, dir: dir}
 	var err error
 	k.meta, err = ReadStore(f, fsys, dir, leftover)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil:
+		// A kill may have come between META's rename and the sync of its name: a power
+		// cut must not find what the store writes next beside an older META, or none.
+		err = fsys.SyncDir(dir)
+	case errors.Is(err, fs.ErrNotExist):
 		if k.meta, err = New(); err == nil {
 			err = f.Write(fsys, dir, k.meta)
 		}

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -121,4 +122,38 @@ func TestFailedRaise(t *testing.T) {
 	k.dir = "/gone"
 	require.Error(t, k.Raise(engines.Version(before+1)))
 	require.Equal(t, before, k.Ceiling())
+}
+
+// TestPowerCutAfterKillAtMeta: a kill between the rename of META and the sync of its name,
+// then an open, then a power cut: META is what the open read. Found by the crash states.
+func TestPowerCutAfterKillAtMeta(t *testing.T) {
+	none := func() (string, error) { return "", nil }
+	for _, made := range []bool{false, true} {
+		mem := vfs.NewMem()
+		require.NoError(t, mem.MkdirAll("/store"))
+		require.NoError(t, mem.SyncDir("/"))
+		if made { // META is replaced, not made
+			k, err := Open(testFormat, mem, "/store", none)
+			require.NoError(t, err)
+			require.NoError(t, k.Reserve(engines.Sync, 0))
+		}
+		var killed *vfs.Mem
+		mem.OnPending = func(op, name string) {
+			if op == "syncdir" && name == "/store" {
+				killed = mem.Kill()
+			}
+		}
+		k, err := Open(testFormat, mem, "/store", none)
+		require.NoError(t, err)
+		require.NoError(t, k.Raise(7))
+		require.NotNil(t, killed, "no name was synced")
+
+		after, err := Open(testFormat, killed, "/store", none)
+		require.NoError(t, err)
+		for _, loss := range vfs.Losses() {
+			m, err := testFormat.Read(killed.Crash(rand.New(rand.NewPCG(1, 2)), loss), "/store")
+			require.NoError(t, err, "made before %v, %v", made, loss)
+			require.Equal(t, after.Meta(), m, "made before %v, %v", made, loss)
+		}
+	}
 }
