@@ -2,11 +2,35 @@ package crash
 
 import (
 	"context"
-	"errors"
+	"math/rand/v2"
+
+	"orbitbench/harness/crash/record"
 )
 
-func recorderAvailable() error {
-	return errors.New("errors of single operations need a recorder of files, which this build lacks")
+// recorderBed is a recorder of files, which refuses what it is told to.
+type recorder struct{ record.FileStage }
+
+func recorderAvailable() error { return record.Available("file") }
+
+func newRecorderBed(ctx context.Context, base string) (bed, error) {
+	s, err := record.NewFileStage(ctx, base, record.Posix)
+	if err != nil {
+		return nil, err
+	}
+	return &recorder{s}, nil
 }
 
-func newRecorderBed(context.Context, string) (bed, error) { return nil, recorderAvailable() }
+func (r *recorder) dir() string  { return r.Dir() }
+func (r *recorder) now() uint64  { return r.Now() }
+func (r *recorder) struck() bool { return r.Faulted() > 0 }
+func (r *recorder) close() error { return r.Close() }
+
+func (r *recorder) hurt(a ailment, rng *rand.Rand) error {
+	r.SetFault(&record.Fault{Op: a.op, Errno: a.errno, Short: a.short, Once: a.once, After: rng.IntN(4)})
+	return nil
+}
+
+func (r *recorder) heal() error {
+	r.SetFault(nil)
+	return nil
+}
