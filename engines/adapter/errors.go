@@ -31,13 +31,19 @@ func MapError(err error) error {
 }
 
 // PrepareDir makes the directory of a store if it is missing (its parent must
-// exist) and returns its absolute path without symbolic links, so that a
+// exist), durably, since no library syncs the parent of a directory that it did
+// not make, and returns its absolute path without symbolic links, so that a
 // library that keeps locks by name sees one name for one directory.
 func PrepareDir(dir string) (string, error) {
 	if dir == "" {
 		return "", fmt.Errorf("%w: no directory given", engines.ErrInvalid)
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	switch err := os.Mkdir(dir, 0o755); {
+	case err == nil:
+		if err := SyncFile(filepath.Dir(dir)); err != nil {
+			return "", MapError(err)
+		}
+	case !errors.Is(err, fs.ErrExist):
 		return "", MapError(err)
 	}
 	abs, err := filepath.Abs(dir)

@@ -12,9 +12,10 @@ type Known struct {
 	Engine  string   // as in Info.Name; an engine in front of it (Engine+batch) has it too
 	Module  string   // the version that was looked at, as in Info.Module
 	Methods []string // families of methods, or whole names
-	// Invariants and Pattern tell the violation: one of these, whose pattern begins so.
+	// Invariants and Patterns tell the violation: one of the former, whose pattern
+	// begins as one of the latter; none stands for any.
 	Invariants []string
-	Pattern    string
+	Patterns   []string
 	// Fixed is the option of the adapter that avoids it; with it set the finding is
 	// not known any more. Empty: there is none.
 	Fixed string
@@ -32,10 +33,12 @@ func KnownFindings() []Known {
 	return []Known{
 		{
 			Engine: "bbolt", Module: "go.etcd.io/bbolt v1.5.0", Methods: []string{"file", "block"},
-			Invariants: []string{"durability", "fencing", "liveness", "release", "holes"}, Pattern: "whole store lost", Fixed: "sync_parent_dir",
-			Why:  "bbolt never syncs the directory in which it creates its file, so that a power cut can take a whole new store with it",
-			Link: "https://man7.org/linux/man-pages/man2/fsync.2.html (a directory needs an fsync of its own)",
-			Do:   "set sync_parent_dir = true, or sync the directory after the first Open",
+			Invariants: []string{"durability", "fencing"},
+			Patterns:   []string{"whole store lost", "a version was granted again"}, // the second follows from the first
+			Fixed:      "sync_parent_dir",
+			Why:        "bbolt never syncs the directory in which it creates its file, so that a power cut can take a whole new store with it",
+			Link:       "https://man7.org/linux/man-pages/man2/fsync.2.html (a directory needs an fsync of its own)",
+			Do:         "set sync_parent_dir = true, or sync the directory after the first Open",
 		},
 		{
 			Engine: "bbolt", Module: "go.etcd.io/bbolt v1.5.0", Methods: []string{"damage"}, Invariants: append([]string{"liveness"}, silent...),
@@ -44,7 +47,7 @@ func KnownFindings() []Known {
 			Do:   "keep the file on a file system with checksums, and check copies with bbolt check",
 		},
 		{
-			Engine: "bbolt", Module: "go.etcd.io/bbolt v1.5.0", Methods: []string{"faults"}, Invariants: []string{"liveness"}, Pattern: "crashed: verifier",
+			Engine: "bbolt", Module: "go.etcd.io/bbolt v1.5.0", Methods: []string{"faults"}, Invariants: []string{"liveness"}, Patterns: []string{"crashed: verifier"},
 			Why:  "Open looks for free pages in a goroutine of bbolt's own, where no caller can catch the fault of a page that the device does not give",
 			Link: "https://github.com/etcd-io/bbolt/blob/v1.5.0/db.go (freepages)",
 			Do:   "set no_freelist_sync = false, so that Open reads the list instead of looking for it, and let something start the process again",
@@ -63,27 +66,27 @@ func KnownFindings() []Known {
 		},
 		{
 			Engine: "pebble", Module: "github.com/cockroachdb/pebble/v2 v2.1.7", Methods: []string{"faults"},
-			Invariants: []string{"liveness"}, Pattern: "hung: ",
+			Invariants: []string{"liveness"}, Patterns: []string{"hung: "},
 			Why:  "on a full disk a flush is tried again in the background without end, and the writers that wait for it hear nothing",
 			Link: "https://github.com/cockroachdb/pebble/blob/v2.1.7/compaction.go (flush: a failed one is scheduled anew)",
 			Do:   "watch the free space, and kill and reopen a store whose writers do not come back",
 		},
 		{
 			Engine: "pebble", Module: "github.com/cockroachdb/pebble/v2 v2.1.7", Methods: []string{"faults"},
-			Invariants: []string{"liveness"}, Pattern: "took its process with it: worker: exit status #: panic",
+			Invariants: []string{"liveness"}, Patterns: []string{"took its process with it: worker: exit status #: panic"},
 			Why:  "Pebble panics where its log or its manifest cannot be written or synced, and the process ends",
 			Link: "https://github.com/cockroachdb/pebble/blob/v2.1.7/db.go (makeRoomForWrite: panic(err))",
 			Do:   "let something start the process again: nothing that was acknowledged is lost",
 		},
 		{
-			Engine: "rocksdb", Methods: []string{"faults"}, Invariants: []string{"liveness"}, Pattern: "took its process with it: worker",
+			Engine: "rocksdb", Methods: []string{"faults"}, Invariants: []string{"liveness"}, Patterns: []string{"took its process with it: worker"},
 			Why:  "after a failed write the next use of the log trips an assertion, which distributions leave in, and the process ends",
 			Link: "https://github.com/facebook/rocksdb/blob/v7.8.3/file/writable_file_writer.h (AssertFalseAndGetStatusForPrevError)",
 			Do:   "build RocksDB with NDEBUG, which returns the error instead",
 		},
 		{
 			Engine: "pebble", Module: "github.com/cockroachdb/pebble/v2 v2.1.7", Methods: []string{"file", "block"},
-			Invariants: []string{"liveness"}, Pattern: "would not open", Fixed: "sync_before_marker",
+			Invariants: []string{"liveness"}, Patterns: []string{"would not open"}, Fixed: "sync_before_marker",
 			Why:  "while a store is created a marker can become durable before the manifest that it names (the creation window)",
 			Link: "https://github.com/cockroachdb/pebble/issues/5825",
 			Do:   "set sync_before_marker = true, or create the store anew: nothing was acknowledged yet",
@@ -110,5 +113,5 @@ func (k *Known) matches(t *Target, method string, v Violation) bool {
 	on, _ := t.Config[k.Fixed].(bool)
 	return name == k.Engine && (k.Module == "" || k.Module == t.Info.Module) && !(k.Fixed != "" && on) &&
 		(slices.Contains(k.Methods, family) || slices.Contains(k.Methods, method)) &&
-		slices.Contains(k.Invariants, v.Invariant) && strings.HasPrefix(v.Pattern, k.Pattern)
+		slices.Contains(k.Invariants, v.Invariant) && (len(k.Patterns) == 0 || slices.ContainsFunc(k.Patterns, func(p string) bool { return strings.HasPrefix(v.Pattern, p) }))
 }
