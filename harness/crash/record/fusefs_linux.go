@@ -213,9 +213,6 @@ func (f *fileSystem) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.At
 		return fuse.ENOENT
 	}
 	if size, ok := in.GetSize(); ok {
-		if fault := f.fail("write", f.names[in.NodeId]); fault != nil {
-			return fuse.Status(fault.Errno)
-		}
 		f.do(Op{Kind: Truncate, Ino: in.NodeId, Off: int64(size)})
 	}
 	if mode, ok := in.GetMode(); ok {
