@@ -127,6 +127,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.reportCommand(),
 		a.compareCommand(),
 		a.pairCommand(),
+		a.historyCommand(),
 		a.planCommand(),
 		a.listCommand(),
 		a.explainCommand(),

@@ -12,14 +12,19 @@ import (
 // differences are why two runs may not be compared: their machine, and for each
 // cell that they share its workload, class and configuration.
 func differences(base, head side) []string {
+	all := machineDifferences(base.Run, head.Run, base.name, head.name)
+	all = append(all, planDifferences(base.Run, head.Run)...)
+	return append(all, cellDifferences(base, head)...)
+}
+
+// machineDifferences are those of schema and machine of two runs with these names.
+func machineDifferences(a, b *result.Run, nameA, nameB string) []string {
 	var all []string
 	differ := func(what string, a, b any) {
-		x, y := text(a), text(b)
-		if x != y {
-			all = append(all, fmt.Sprintf("%s: base has %s, head has %s", what, x, y))
+		if x, y := text(a), text(b); x != y {
+			all = append(all, fmt.Sprintf("%s: %s has %s, %s has %s", what, nameA, x, nameB, y))
 		}
 	}
-	a, b := base.Run, head.Run
 	differ("result schema", a.Schema, b.Schema)
 	ea, eb := a.Environment, b.Environment
 	differ("machine, host name", ea.Hostname, eb.Hostname)
@@ -31,8 +36,7 @@ func differences(base, head side) []string {
 	differ("file system", ea.FileSystem+" "+ea.MountOptions, eb.FileSystem+" "+eb.MountOptions)
 	differ("device", ea.Device+" "+ea.DeviceModel+" "+ea.WriteCache+" "+ea.Scheduler, eb.Device+" "+eb.DeviceModel+" "+eb.WriteCache+" "+eb.Scheduler)
 	differ("environment variables", ea.Variables, eb.Variables)
-	all = append(all, planDifferences(a, b)...)
-	return append(all, cellDifferences(base, head)...)
+	return all
 }
 
 // planDifferences lists what only one of the runs has planned.
