@@ -94,7 +94,7 @@ func (a *app) crashCommand() *cobra.Command {
 
 // crashMethods are all that there are.
 func crashMethods() []crash.Method {
-	return []crash.Method{crash.Kill{}, crash.Damage{}, crash.Faults{}}
+	return append([]crash.Method{crash.Kill{}, crash.Damage{}, crash.Faults{}}, crash.Powers()...)
 }
 
 // pickMethods are those that are named, by name or by the word before the dash.

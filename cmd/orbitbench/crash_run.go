@@ -13,6 +13,7 @@ import (
 
 	"orbitbench/engines/all"
 	"orbitbench/harness/crash"
+	"orbitbench/harness/crash/record"
 	"orbitbench/harness/env"
 	"orbitbench/harness/result"
 	"orbitbench/harness/runner"
@@ -124,6 +125,9 @@ func (r *crashRun) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, lock.Release()) }()
 	if err := result.WriteRun(r.out, r.record); err != nil {
 		return err
+	}
+	if err := record.CleanLeftovers(r.plan.DataDir); err != nil {
+		fmt.Fprintf(r.stderr, "warning: what a killed run left in %s could not be removed: %v\n", r.plan.DataDir, err)
 	}
 	pool := crash.NewPool(r.plan.Parallel, r.plan.Timeout)
 	defer func() { err = errors.Join(err, pool.Close()) }()

@@ -29,6 +29,8 @@ func lookup(name string) (engines.Driver, error) {
 		return appendlog.Driver{}, nil
 	case "forgetful":
 		return forgetful{}, nil
+	case "unsynced":
+		return unsynced{}, nil
 	}
 	for _, d := range paperlog.Drivers() {
 		if d.Info().Name == name {
@@ -50,6 +52,14 @@ func (forgetful) Info() engines.Info {
 func (f forgetful) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
 	o.Durability, o.Config = engines.Durability{}, nil
 	return f.Driver.Open(ctx, o)
+}
+
+// unsynced is the append log under class process, which says that it is sync.
+type unsynced struct{ appendlog.Driver }
+
+func (u unsynced) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
+	o.Durability.Class = engines.Process
+	return u.Driver.Open(ctx, o)
 }
 
 func trial(t *testing.T, engine string, class engines.Class, want int) *Trial {

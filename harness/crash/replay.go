@@ -2,10 +2,13 @@ package crash
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"orbitbench/harness/crash/record"
 	"orbitbench/harness/filetree"
 )
 
@@ -32,7 +35,7 @@ func Replay(ctx context.Context, path, scratch string, lookup Lookup, pool *Pool
 	if f.State == nil {
 		out.Now, err = replayCopy(ctx, f, m, dir, scratch, pool)
 	} else {
-		return nil, fmt.Errorf("%s: this program cannot rebuild crash states of method %s", path, f.Method)
+		out.Now, err = replayState(ctx, f, m, dir, scratch, pool)
 	}
 	for _, was := range f.Judgement.Violations {
 		for _, is := range out.Now.Violations {
@@ -52,5 +55,24 @@ func replayCopy(ctx context.Context, f *Failure, m *Model, dir, scratch string, 
 		return Judgement{}, err
 	}
 	found, err := pool.Verify(ctx, &f.Target, storeIn(scratch), VerifyOptions{Probes: m.Probes(probesPerCrash), Renew: true, SelfCheck: true})
+	return Judge(&Evidence{Model: m, At: f.At, Rules: f.Rules, Found: found}), err
+}
+
+// replayState rebuilds a state of a recording.
+func replayState(ctx context.Context, f *Failure, m *Model, dir, scratch string, pool *Pool) (j Judgement, err error) {
+	var s record.State
+	if err := json.Unmarshal(f.State, &s); err != nil {
+		return j, fmt.Errorf("%s: state: %w", filepath.Join(dir, failureFile), err)
+	}
+	recording, err := record.Load(filepath.Join(dir, recordingDir), scratch)
+	if err != nil {
+		return j, err
+	}
+	place, done, err := recording.Materialize(ctx, s)
+	if err != nil {
+		return j, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	found, err := pool.Verify(ctx, &f.Target, storeIn(place), VerifyOptions{Probes: m.Probes(probesPerCrash), Renew: true})
 	return Judge(&Evidence{Model: m, At: f.At, Rules: f.Rules, Found: found}), err
 }
