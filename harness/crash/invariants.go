@@ -45,11 +45,14 @@ func (s *keyState) String() string {
 	return fmt.Sprintf("step %d (version %d)", s.step, s.version)
 }
 
+// wholeStore begins the patterns of what a fresh store in place of the old one breaks.
+const wholeStore = "whole store lost"
+
 // checkDurability leaves releases to checkRelease.
 func checkDurability(c *comparison) []Violation {
 	pattern := "acknowledged commits lost"
 	if c.opened() && len(c.Found.Records) == 0 {
-		pattern = "whole store lost"
+		pattern = wholeStore
 	}
 	var l listing
 	c.sorted(func(f *found) {
@@ -220,6 +223,10 @@ func checkFencing(c *comparison) []Violation {
 	if c.Rules.Promise == Nothing {
 		return nil
 	}
+	again := "a version was granted again"
+	if len(c.Found.Records) == 0 {
+		again = wholeStore + ", and " + again // it follows from the other
+	}
 	var l listing
 	for i := range c.Found.Probes {
 		p := &c.Found.Probes[i]
@@ -241,7 +248,7 @@ func checkFencing(c *comparison) []Violation {
 			}
 		}
 		if p.Version <= top {
-			l.add("a version was granted again", "%s was granted version %d after the crash, and %d had been granted before", p.id(), p.Version, top)
+			l.add(again, "%s was granted version %d after the crash, and %d had been granted before", p.id(), p.Version, top)
 		}
 	}
 	return l
