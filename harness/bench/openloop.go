@@ -19,6 +19,7 @@ import (
 const (
 	openRate    = 80_000 // renewals a second
 	openWorkers = 256    // more than wait for the device at once at that rate, for an engine that holds it
+	paceWorkers = 8      // of the generator's own rows, where nothing waits
 	openSeconds = 5.0
 	openWarmup  = 1.0
 )
@@ -62,7 +63,7 @@ func openSpec(p point, seed uint64, dir string, seconds float64) cell.Spec {
 		Params: result.Params{
 			Actors: p.actors, ActorTypes: 20, Nodes: 10, LeaseSeconds: leaseTime.Seconds(), ValueBytes: recordBytes, Prefill: 1,
 			Mix: map[string]float64{workloads.Renew.String(): 1}, Distribution: workloads.Uniform,
-			Loop: workloads.Open, RatePerS: openRate, Workers: p.workers, WarmupSeconds: min(openWarmup, seconds/2), Seconds: seconds,
+			Loop: workloads.Open, RatePerS: float64(p.rate), Workers: p.workers, WarmupSeconds: min(openWarmup, seconds/2), Seconds: seconds,
 			MemoryBytes: engines.DefaultMemoryBytes,
 		},
 	}
@@ -119,5 +120,8 @@ func openSample(c *result.Cell) (s sample, err error) {
 func achievedOverOffered(r round, p point) (float64, error) {
 	return r[p].open.achieved / r[p].open.offered, nil
 }
+
+// lagP99Us is how late the generator was, in us.
+func lagP99Us(r round, p point) (float64, error) { return r[p].open.lagP99 / 1e3, nil }
 
 func p99Ms(r round, p point) (float64, error) { return r[p].p99 / 1e6, nil }

@@ -97,9 +97,10 @@ func TestParityIsJudged(t *testing.T) {
 		return point{kind: putKind, engine: engine, dur: defaultSync, workers: 1, actors: smallStore}
 	}
 	tool := func(engine string) point { return point{kind: toolKind, engine: engine, dur: defaultSync, workers: 1} }
-	open := point{kind: openKind, engine: "ours", dur: defaultSync, workers: openWorkers, actors: smallStore}
+	open := point{kind: openKind, engine: "ours", dur: defaultSync, workers: openWorkers, actors: smallStore, rate: openRate}
+	pace := point{kind: openKind, engine: "memory", dur: engines.Durability{Class: engines.None}, workers: paceWorkers, actors: smallStore, rate: 100_000}
 	o := Options{Rows: ParityRows}
-	for _, name := range []string{"ours", "pebble", "rocksdb"} {
+	for _, name := range []string{"ours", "pebble", "rocksdb", "memory"} {
 		role := engines.Candidate
 		if name != "ours" {
 			role = engines.Yardstick
@@ -110,6 +111,7 @@ func TestParityIsJudged(t *testing.T) {
 		return round{
 			put("pebble"): {nsPerOp: 99}, tool("pebble"): {nsPerOp: 100}, put("rocksdb"): {nsPerOp: 110}, tool("rocksdb"): {nsPerOp: 100},
 			floorPoint: {p50: 100e3}, open: {p50: 390e3, p99: 2.9e6, open: openLoop{offered: 80e3, achieved: 79.9e3}},
+			pace: {open: openLoop{offered: 100e3, achieved: 99.9e3, lagP99: 49e3}},
 		}
 	}
 	missed := func(r round) (list []string) {
@@ -126,6 +128,7 @@ func TestParityIsJudged(t *testing.T) {
 		"P17 throughput / db_bench fillsync": func(r round) { r[put("rocksdb")] = sample{nsPerOp: 112} },
 		"P15 p50 / floor p50":                func(r round) { s := r[open]; s.p50 = 401e3; r[open] = s },
 		"P15 p99, ms":                        func(r round) { s := r[open]; s.p99 = 3.1e6; r[open] = s },
+		"P15 lag of the generator p99, us":   func(r round) { s := r[pace]; s.open.lagP99 = 51e3; r[pace] = s },
 		"P15 achieved / offered rate":        func(r round) { s := r[open]; s.open.achieved = 79e3; r[open] = s },
 	} {
 		r := good()
@@ -156,14 +159,14 @@ func TestAVoidedOpenLoopHasNoFigure(t *testing.T) {
 func TestOpenLoopRunsInItsProcess(t *testing.T) {
 	dir := benchDir(t)
 	a := &apart{dir: dir, seed: 1, openSeconds: 0.2}
-	s, err := a.measureOpen(context.Background(), point{kind: openKind, engine: "sound", dur: onProcess, workers: 8, actors: 500})
+	s, err := a.measureOpen(context.Background(), point{kind: openKind, engine: "sound", dur: onProcess, workers: 8, actors: 500, rate: openRate})
 	if err == nil { // a busy machine may void it, which is an answer too
 		require.NotZero(t, s.ops)
 		require.Equal(t, float64(openRate), s.open.offered)
 	} else {
 		require.ErrorIs(t, err, errVoid)
 	}
-	_, err = a.measureOpen(context.Background(), point{kind: openKind, engine: "none", dur: onProcess, workers: 8, actors: 500})
+	_, err = a.measureOpen(context.Background(), point{kind: openKind, engine: "none", dur: onProcess, workers: 8, actors: 500, rate: openRate})
 	var engine *engineError
 	require.ErrorAs(t, err, &engine)
 	require.Contains(t, engine.what, `unknown engine "none"`)

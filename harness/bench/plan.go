@@ -120,7 +120,7 @@ func (p *plan) addRow(o Options, row targetRow) {
 			continue
 		}
 		for _, d := range o.Drivers {
-			if !o.wants(d.Info(), row.compares) || (row.kind.apart() || row.kind == putKind) && !row.compares(d.Info()) {
+			if !o.wants(d.Info(), row.compares) && !(row.pacing && o.Engines == nil && row.judges(d.Info())) || (row.kind.apart() || row.kind == putKind) && !row.compares(d.Info()) {
 				continue
 			}
 			p.addReferences(pt)
@@ -138,7 +138,7 @@ func (p *plan) addRow(o Options, row targetRow) {
 // points are the row's points without an engine.
 func (row targetRow) points(o Options) (all []point) {
 	for _, n := range row.stores(o) {
-		base := point{kind: row.kind, dur: row.dur, actors: n, full: row.full, state: row.state}
+		base := point{kind: row.kind, dur: row.dur, actors: n, full: row.full, state: row.state, rate: row.rate}
 		switch {
 		case row.kind == harnessKind:
 			for _, w := range row.workers {

@@ -60,6 +60,7 @@ type point struct {
 	full    bool   // renewKind: the whole record is written again
 	state   state  // recoverKind
 	cache   string // recoverKind and checksumKind
+	rate    int    // openKind: operations offered per second
 }
 
 // name is the benchmark's name. It is stable: tools match runs by it.
@@ -97,7 +98,7 @@ func (p point) name() string {
 	case toolKind:
 		return fmt.Sprintf("BenchmarkTool/engine=%s/class=%s/writers=%d", p.engine, p.dur, p.workers)
 	case openKind:
-		return fmt.Sprintf("BenchmarkOpen/engine=%s/class=%s/rate=%s/actors=%s", p.engine, p.dur, size(openRate), n)
+		return fmt.Sprintf("BenchmarkOpen/engine=%s/class=%s/rate=%s/actors=%s", p.engine, p.dur, size(p.rate), n)
 	case recoverKind:
 		name := fmt.Sprintf("BenchmarkRecover/engine=%s/leases=%s/cache=%s", p.engine, n, p.cache)
 		if p.state != afterKill {

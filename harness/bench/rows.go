@@ -18,6 +18,8 @@ type targetRow struct {
 	full    bool     // renewKind: write the whole record
 	state   state    // recoverKind
 	caches  []string // recoverKind
+	rate    int      // openKind
+	pacing  bool     // judges the generator of an open loop, on a baseline
 	// only is the one engine that the row judges, all means every engine that is
 	// written here; without both it is those of judged.
 	only string
@@ -156,12 +158,13 @@ var targetRows = []targetRow{
 		}},
 	{id: "P14", kind: checkpointKind, dur: defaultSync, workers: []int{64}, sizes: []int{largeStore}, criteria: checkpointCriteria},
 	{id: "P14", kind: checkpointKind, dur: onProcess, workers: []int{1}, sizes: []int{largeStore}, criteria: checkpointCriteria},
-	{id: "P15", all: true, kind: openKind, dur: defaultSync, workers: []int{openWorkers}, sizes: []int{smallStore}, peers: []string{"pebble", "rocksdb"},
+	{id: "P15", all: true, kind: openKind, dur: defaultSync, workers: []int{openWorkers}, rate: openRate, sizes: []int{smallStore}, peers: []string{"pebble", "rocksdb"},
 		criteria: []criterion{
 			{text: "p50 / floor p50", atMost: true, target: fixed(4), value: p50OverFloor},
 			{text: "p99, ms", atMost: true, target: fixed(3), value: p99Ms},
 			{text: "achieved / offered rate", target: fixed(0.99), value: achievedOverOffered},
 		}},
+	pacingRow(20_000), pacingRow(50_000), pacingRow(100_000),
 	{id: "P16", kind: harnessKind, workers: []int{1, 2}, sizes: []int{smallStore},
 		criteria: []criterion{
 			{text: "time by operation and thread / sharded map", atMost: true, target: harnessBound, value: timeOverMap},
@@ -181,6 +184,16 @@ var targetRows = []targetRow{
 		criteria: []criterion{
 			{text: "anonymous memory by million leases, MB", atMost: true, target: fixed(260), value: memoryByMillion},
 		}},
+}
+
+// pacingRow judges whether the generator offers what it should, on time, with an
+// engine behind it that waits for nothing.
+func pacingRow(rate int) targetRow {
+	return targetRow{id: "P15", kind: openKind, dur: engines.Durability{Class: engines.None}, workers: []int{paceWorkers}, rate: rate, pacing: true,
+		sizes: []int{smallStore}, only: "memory", criteria: []criterion{
+			{text: "achieved / offered rate", target: fixed(0.99), value: achievedOverOffered},
+			{text: "lag of the generator p99, us", atMost: true, target: fixed(50), value: lagP99Us},
+		}}
 }
 
 var checkpointCriteria = []criterion{

@@ -112,7 +112,7 @@ func (row targetRow) subjects(o Options, rounds []round) []point {
 
 func (row targetRow) concerns(o Options, p point) bool {
 	switch {
-	case p.kind != row.kind || p.full != row.full || p.state != row.state:
+	case p.kind != row.kind || p.full != row.full || p.state != row.state || p.rate != row.rate:
 		return false
 	case row.workers != nil && !slices.Contains(row.workers, p.workers):
 		return false
