@@ -231,6 +231,7 @@ func (r *recording) state(w *walker, pending []int, c cut) State {
 		}
 	}
 	s.tree = w.tree(c.lost, c.torn)
+	s.tree.own = nil // it changes no more
 	s.Content = s.tree.hash()
 	return s
 }

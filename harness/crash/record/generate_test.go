@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -145,6 +147,24 @@ func random(model string, n int) *recording {
 		}
 	}
 	return newRecording(model, "", "", newTree(), numbered(ops...), nil, uint64(2*len(ops)+5))
+}
+
+// Several verifiers make states of one recording at a time.
+func TestConcurrentUse(t *testing.T) {
+	r := random(Posix, 100)
+	r.dir = t.TempDir()
+	var wg sync.WaitGroup
+	for s := range r.States(Options{States: 20}) {
+		for _, s := range []State{s, {At: s.At, Lost: s.Lost, Torn: s.Torn, Model: s.Model}} {
+			wg.Go(func() {
+				_, done, err := r.Materialize(context.Background(), s)
+				if assert.NoError(t, err) {
+					assert.NoError(t, done())
+				}
+			})
+		}
+	}
+	wg.Wait()
 }
 
 // Stamps of the caller between two crashes of equal content make two states of them.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -95,4 +96,49 @@ func ioctlInt(fd int, request uint, arg int) (int, error) {
 		return 0, errno
 	}
 	return int(n), nil
+}
+
+// removals are devices that are being removed behind the callers' backs: the kernel takes
+// 40 ms for each, most of it waiting, and a crash state only needs to be unmounted.
+var removals = struct {
+	slots chan struct{} // as many at a time, so that a stopped process leaves no more (and none with a file attached)
+	mu    sync.Mutex    // guards err
+	err   error         // of those that have ended
+}{slots: make(chan struct{}, 16)}
+
+// detachLater is detach without waiting. It returns the errors of earlier ones.
+func (d *loopDevice) detachLater() error {
+	if d.made {
+		return d.detach() // its device node lies in a directory that the caller removes
+	}
+	d.release()
+	removals.slots <- struct{}{}
+	go func() {
+		defer func() { <-removals.slots }()
+		if err := d.detach(); err != nil {
+			removals.mu.Lock()
+			removals.err = errors.Join(removals.err, err)
+			removals.mu.Unlock()
+		}
+	}()
+	removals.mu.Lock()
+	defer removals.mu.Unlock()
+	err := removals.err
+	removals.err = nil
+	return err
+}
+
+// removing lets one caller at a time wait for all removals.
+var removing sync.Mutex
+
+// removed waits until all removals have ended.
+func removed() {
+	removing.Lock()
+	defer removing.Unlock()
+	for range cap(removals.slots) {
+		removals.slots <- struct{}{}
+	}
+	for range cap(removals.slots) {
+		<-removals.slots
+	}
 }

@@ -28,6 +28,7 @@ const diskIno = 2
 
 func newRecording(model, mount, dir string, base *tree, ops []Op, marks []uint64, end uint64) *recording {
 	slices.Sort(marks)
+	base.own = nil // it changes no more
 	return &recording{model: model, mount: mount, dir: dir, base: base, ops: ops, marks: marks, end: end, from: durableFrom(ops, model)}
 }
 

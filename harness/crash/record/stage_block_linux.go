@@ -112,7 +112,7 @@ func mountImage(backing int, base string, kind fileSystemKind, loopFlags uint32)
 		return nil, errors.Join(err, loop.detach())
 	}
 	if err := unix.Mount(loop.path, dir, kind.fs, unix.MS_NOATIME, kind.options); err != nil {
-		return nil, errors.Join(ErrNoMount, fmt.Errorf("mounting %s: %w", kind.fs, err), loop.detach(), os.Remove(dir))
+		return nil, errors.Join(ErrNoMount, fmt.Errorf("mounting %s: %w", kind.fs, err), loop.detachLater(), os.Remove(dir))
 	}
 	loop.release()
 	return &mounted{dir: dir, loop: loop}, nil
@@ -122,7 +122,7 @@ func mountImage(backing int, base string, kind fileSystemKind, loopFlags uint32)
 func (m *mounted) Close() error {
 	m.once.Do(func() {
 		if m.err = unmount(m.dir); m.err == nil {
-			m.err = errors.Join(m.loop.detach(), os.Remove(m.dir))
+			m.err = errors.Join(m.loop.detachLater(), os.Remove(m.dir))
 		}
 	})
 	return m.err
@@ -213,6 +213,7 @@ func (s *blockStage) Close() error {
 	if s.top != nil {
 		err = s.top.Close()
 	}
+	removed()
 	return errors.Join(err, s.served.Close())
 }
 

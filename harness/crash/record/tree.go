@@ -158,7 +158,9 @@ func newTree() *tree {
 }
 
 func (t *tree) clone() *tree {
-	t.own = map[uint64]bool{}
+	if len(t.own) > 0 { // a tree that does not change any more is cloned by several at a time
+		t.own = map[uint64]bool{}
+	}
 	return &tree{nodes: maps.Clone(t.nodes), own: map[uint64]bool{}}
 }
 
