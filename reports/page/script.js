@@ -20,7 +20,7 @@ function sortable(table) {
       const key = r => {
         const c = r.children[i];
         if (!c || r.querySelector(".note")) return null;
-        if (!("v" in c.dataset)) return c.textContent.trim();
+        if (c.tagName === "TH") return [...c.childNodes].filter(n => n.nodeType === 3 || n.tagName === "A").map(n => n.textContent).join("").trim(); // not its glyph
         if (c.dataset.v === "") return c.classList.contains("left") ? c.textContent : null;
         return Number(c.dataset.v);
       };
