@@ -9,6 +9,7 @@ RUNFLAGS    ?=
 BENCHFLAGS  ?=
 AAFLAGS     ?=
 IMAGE       ?= orbitbench
+MACHINE     ?= $$(hostname -s)
 BASE        ?= docker.io/library/debian:bookworm
 
 # The rocksdb engine is built where its library is. The yardsticks are not in the
@@ -25,7 +26,7 @@ test race lint bench bench-quick: TAGS = $(EVERY)
 VERSION = $$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BIN     = bin/orbitbench
 
-.PHONY: run build deps yardsticks test race lint fuzz bench bench-quick parity aa notices image clean help
+.PHONY: run build deps yardsticks test race lint fuzz bench bench-quick parity aa results notices image clean help
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -84,6 +85,13 @@ parity: deps build ## an open loop of 80k/s, the harness itself, and peers throu
 
 aa: build ## can this machine tell a 10% slowdown from nothing? an engine against itself, and against itself slowed down
 	$(BIN) aa $(AAFLAGS)
+
+results: deps build ## the reference run: profile standard into results/MACHINE, with its report and environment (about half an hour)
+	rm -rf results/.new results/.new.data
+	$(BIN) run --profile standard --out results/.new $(RUNFLAGS)
+	rm -rf results/$(MACHINE)
+	mv results/.new results/$(MACHINE)
+	$(BIN) report results/$(MACHINE)
 
 notices: ## write the third-party notices anew from the modules of the build
 	go run ./cmd/orbitbench/notices > cmd/orbitbench/notices.txt

@@ -97,8 +97,12 @@ func (s Side) String() string {
 
 // rule is the rule in a sentence.
 func (r *Result) rule() string {
-	return fmt.Sprintf("A time is worse or better if its Mann-Whitney p, adjusted by Holm over the gated times, is below %g, the 95%% interval of its change excludes 0, and the change exceeds %s and twice the noise; equivalent if the interval lies within %s. At least %d trials a side. Counts differ if every trial does.",
-		Alpha, percent(r.Margin), percent(r.Margin), LeastTrials)
+	how := "that of the medians"
+	if r.Interleaved {
+		how = "the median over the pairs of trials"
+	}
+	return fmt.Sprintf("A time is worse or better if its Mann-Whitney p, adjusted by Holm over the gated times, is below %g, the 95%% interval of its change excludes 0, and the change exceeds %s and twice the noise; equivalent if the interval lies within %s. At least %d trials a side. Counts differ if every trial does. Base and head are medians over the trials, the change of a time is %s.",
+		Alpha, percent(r.Margin), percent(r.Margin), LeastTrials, how)
 }
 
 // Text writes the result for a terminal. Its only errors are those of w.
