@@ -21,6 +21,7 @@ import (
 // crashFlags are the flags of crash.
 type crashFlags struct {
 	engines, methods, classes []string
+	options                   []string
 	gate                      string
 	states, parallel          int
 	seed                      uint64
@@ -43,6 +44,10 @@ closes and opens again; ten invariants are judged. Methods:
   block-ext4, block-ext4-writeback, block-xfs
                          power cuts from a recording of a disk (FUSE, loop device)
                          under the real file system; needs root
+  damage                 bits flipped, blocks zeroed or stale, ends cut off while
+                         nobody has the store open: the right data or an error
+  faults                 EIO and ENOSPC from write, fsync and read, once and for
+                         ever, short writes (FUSE), a full disk (needs root)
 
 A method that this machine cannot give is skipped with its reason, and is never
 counted as passed. Each failure is shrunk and saved in the run directory with all
@@ -76,9 +81,10 @@ func (a *app) crashCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringSliceVar(&f.engines, "engines", nil, "comma-separated engine `NAMES` (default all of the comparison; see list engines)")
+	flags.StringSliceVar(&f.engines, "engines", nil, "comma-separated engine `NAMES` (default all of the comparison; see list engines), or mutants: those that are broken on purpose")
 	flags.StringSliceVar(&f.methods, "methods", nil, "comma-separated `NAMES` of methods, or kill, file, block (default all)")
 	flags.StringSliceVar(&f.classes, "durability", []string{"process", "interval:10ms", "sync"}, "durability `CLASSES`; a power cut judges interval and sync only")
+	flags.StringArrayVar(&f.options, "set", nil, "`ENGINE.NAME=VALUE`: an option of an engine, such as bbolt.sync_parent_dir=true; may be repeated")
 	flags.StringVar(&f.gate, "gate", "pr", "how many crashes: pr, nightly or release")
 	flags.IntVar(&f.states, "states", 0, "crashes for each engine and method, in place of the gate's")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of loads, kills and crash states")
@@ -131,6 +137,9 @@ func (f *crashFlags) plan() (*crashPlan, error) {
 		return nil, err
 	}
 	targets, err := crashTargets(f.engines, f.classes)
+	if err == nil {
+		err = setOptions(targets, f.options)
+	}
 	if err != nil {
 		return nil, err
 	}
