@@ -153,9 +153,9 @@ func figureCell(m metric, row *row, best float64, ranked bool) page.Cell {
 		return c
 	}
 	if lo, hi, interval, ok := m.between(row); ok {
-		text := "trials " + rangeText(m.format(lo), m.format(hi))
+		text := rangeText(m.format(lo), m.format(hi))
 		if interval {
-			text = strings.Replace(text, "trials", "CI", 1)
+			text = "CI " + text
 		}
 		c.Subs = append(c.Subs, text)
 	}

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"slices"
+	"strings"
 
 	"orbitbench/harness/result"
 	"orbitbench/reports/stats"
@@ -98,7 +99,9 @@ func usageMetric(key, group, head string, format func(float64) string, weight fl
 func times(f float64) string { return significant(f) + "x" }
 
 // name is the metric's name out of its group's context.
-func (m metric) name() string { return column{group: m.group, head: m.head}.name() }
+func (m metric) name() string {
+	return strings.TrimPrefix(column{group: m.group, head: m.head}.name(), "resources ")
+}
 
 // show is the metric of a row as text, "-" where there is none.
 func (m metric) show(r *row) string {
