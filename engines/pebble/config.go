@@ -47,7 +47,8 @@ type Config struct {
 	MaxConcurrentCompactions int `json:"max_concurrent_compactions"`
 	// MaxOpenFiles bounds the file cache. Default 16384.
 	MaxOpenFiles int `json:"max_open_files"`
-	// SyncBeforeMarker syncs the directory before Pebble creates a marker file.
+	// SyncBeforeMarker syncs the directory before Pebble creates a marker file and
+	// before it removes one, whose successor must be durable first.
 	// Without it a power cut while a store is being created can leave a marker
 	// that names a MANIFEST whose directory entry is not durable, and the
 	// store cannot be opened (Pebble issue 5825). Default false, which is how

@@ -93,6 +93,11 @@ func (s *storeFS) Remove(name string) error {
 	if err := s.refused(); err != nil {
 		return err
 	}
+	if s.syncBeforeMarker && strings.HasPrefix(filepath.Base(name), "marker.") { // its successor first
+		if err := adapter.SyncFile(filepath.Dir(name)); err != nil {
+			return err
+		}
+	}
 	return s.FS.Remove(name)
 }
 

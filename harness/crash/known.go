@@ -85,6 +85,19 @@ func KnownFindings() []Known {
 			Do:   "build RocksDB with NDEBUG, which returns the error instead",
 		},
 		{
+			Engine: "pebble", Module: "github.com/cockroachdb/pebble/v2 v2.1.7", Methods: []string{"file-posix"},
+			Invariants: []string{"durability", "atomicity", "holes", "release", "fencing"}, Fixed: "sync_before_marker",
+			Why:  "when the manifest changes the old marker is removed before the name of the new one is durable, so that where directory operations are not ordered both can be gone",
+			Link: "https://github.com/cockroachdb/pebble/blob/v2.1.7/vfs/atomicfs/marker.go (Move)",
+			Do:   "use a file system whose journal orders directory operations (ext4, XFS), or set sync_before_marker = true",
+		},
+		{
+			Engine: "rocksdb", Methods: []string{"file-posix"}, Invariants: []string{"liveness"}, Patterns: []string{"would not open"},
+			Why:  "while a store is created CURRENT can become durable before the name of the manifest that it points to, where directory operations are not ordered",
+			Link: "https://github.com/facebook/rocksdb/blob/v7.8.3/file/filename.cc (SetCurrentFile)",
+			Do:   "use a file system whose journal orders directory operations (ext4, XFS), or create the store anew: nothing was acknowledged yet",
+		},
+		{
 			Engine: "pebble", Module: "github.com/cockroachdb/pebble/v2 v2.1.7", Methods: []string{"file", "block"},
 			Invariants: []string{"liveness"}, Patterns: []string{"would not open"}, Fixed: "sync_before_marker",
 			Why:  "while a store is created a marker can become durable before the manifest that it names (the creation window)",
