@@ -202,6 +202,16 @@ func interleaved(a, b side) bool {
 // violations are what the checks of a run found, in any of its cells.
 func violations(s side) []string {
 	found := s.DataLoss()
+	for _, c := range s.Cells {
+		if c.Crash == nil {
+			continue
+		}
+		for _, f := range c.Crash.Findings {
+			if f.Known == "" {
+				found = append(found, fmt.Sprintf("%s under %s breaks %s in %s crashes: %s", c.Engine, c.Durability, f.Invariant, c.Crash.Method, f.Pattern))
+			}
+		}
+	}
 	for _, d := range s.Run.DurabilityChecks {
 		if d.Verdict == result.DurabilityEarly {
 			found = append(found, fmt.Sprintf("%s under %s acknowledges before its promise: %s", d.Engine, d.Durability, d.Reason))

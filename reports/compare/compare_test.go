@@ -163,7 +163,10 @@ func TestTheSameRunTwice(t *testing.T) {
 // the three conditions together make it fewer. Fixed seeds.
 func TestFalseAlarms(t *testing.T) {
 	alarms, rng := 0, rand.New(rand.NewPCG(2, 3))
-	const rounds = 120
+	rounds := 120
+	if testing.Short() {
+		rounds = 40
+	}
 	for range rounds {
 		res := &Result{Margin: DefaultMargin, Interleaved: true}
 		for i := range 8 {
@@ -183,7 +186,7 @@ func TestFalseAlarms(t *testing.T) {
 			alarms++
 		}
 	}
-	require.LessOrEqual(t, float64(alarms)/rounds, 0.025)
+	require.LessOrEqual(t, float64(alarms)/float64(rounds), 0.025)
 }
 
 func TestFewTrialsAreShownAndNotGated(t *testing.T) {
@@ -301,6 +304,29 @@ func TestCountsAndCorrectness(t *testing.T) {
 	r, err = Runs(base, early, Options{})
 	require.NoError(t, err)
 	require.Equal(t, ExitViolation, r.ExitCode, r.Verdict)
+}
+
+// A crash suite without findings decides, one with a finding that nobody knew is a violation.
+func TestCrashSuites(t *testing.T) {
+	w := ordinary(1)
+	crash := func(findings ...result.CrashFinding) func(*result.Cell) bool {
+		return func(c *result.Cell) bool {
+			c.Kind, c.Measure, c.Resources, c.Check = result.KindCrash, nil, nil, nil
+			c.Crash = &result.Crash{Method: "kill", Unit: "kill", Tested: 10, Passed: 10, Findings: findings}
+			return true
+		}
+	}
+	base := w.run(t, false, nil, crash(), nil)
+	r, err := Runs(base, w.run(t, true, nil, crash(), nil), Options{})
+	require.NoError(t, err)
+	require.Equal(t, ExitOK, r.ExitCode, r.Verdict)
+	r, err = Runs(base, w.run(t, true, nil, crash(result.CrashFinding{Invariant: "durability", Pattern: "lost", Count: 1}), nil), Options{})
+	require.NoError(t, err)
+	require.Equal(t, ExitViolation, r.ExitCode, r.Verdict)
+	require.Contains(t, r.Verdict, "breaks durability in kill crashes: lost")
+	r, err = Runs(base, w.run(t, true, nil, crash(result.CrashFinding{Invariant: "durability", Pattern: "lost", Count: 1, Known: "x"}), nil), Options{})
+	require.NoError(t, err)
+	require.Equal(t, ExitOK, r.ExitCode, r.Verdict)
 }
 
 func TestInvalidTrialsAreNeverGated(t *testing.T) {

@@ -65,6 +65,14 @@ func figuresOf(c *result.Cell) []figure {
 	if c.Recovery != nil {
 		all = append(all, recoveries(c)...)
 	}
+	if c.Crash != nil {
+		all = append(all, figure{name: "crash_findings", count: &limits{least: 1}, values: func(c *result.Cell) []float64 {
+			if c.Crash == nil || c.Crash.Tested == 0 {
+				return nil
+			}
+			return []float64{float64(c.Crash.Unknown())}
+		}})
+	}
 	return all
 }
 
