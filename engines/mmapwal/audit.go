@@ -244,8 +244,11 @@ func recordFits(head record, c uint8) bool {
 	return ok && have == c
 }
 
-// auditLive checks an open engine, all of whose calls have to wait meanwhile.
+// auditLive checks an open engine, all of whose calls have to wait meanwhile. No
+// checkpoint runs: it gives the pages back that stripes have released.
 func (e *engine) auditLive() error {
+	e.checkpointing.Lock()
+	defer e.checkpointing.Unlock()
 	return e.withAll(func() error {
 		reserved := map[ref]bool{}
 		for i := range e.stripes {
