@@ -139,7 +139,7 @@ func syncDir(dir string) error {
 func work(t *testing.T, name, dir string) error {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], dir)
-	cmd.Env = append(os.Environ(), workerEnv+"="+name)
+	cmd.Env = append(os.Environ(), workerEnv+"="+name, "GORACE=atexit_sleep_ms=0") // the race detector sleeps a second at exit
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", name, err, out)
 	}
