@@ -10,8 +10,8 @@ import (
 
 // Within a page a figure takes its colours from custom properties, one for each
 // colour of the light palette and named after it, so that the page can show it
-// in dark. Any two of the dark engine colours can be told apart under simulated
-// deuteranopia and protanopia, and each has a contrast of 3:1 with the dark page.
+// in dark. The engines of the palette keep the dark colours that were chosen with it to
+// be told apart under simulated deuteranopia and protanopia; contrasts are tested.
 
 // tone is a colour of the light palette and its counterpart in dark.
 type tone struct{ light, dark uint32 }
