@@ -2,9 +2,7 @@ package reports
 
 import (
 	"bytes"
-	"fmt"
 	"html"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -229,14 +227,4 @@ func TestRanksByWeights(t *testing.T) {
 		}
 	}
 	require.Nil(t, load(t, writeRun(t, []string{"appendlog"}, 1, nil, nil)).choice())
-}
-
-// TestLook writes the page of a synthetic run where LOOK says, to be looked at.
-func TestLook(t *testing.T) {
-	path := os.Getenv("LOOK")
-	if path == "" {
-		t.Skip("LOOK is no path to write the page to")
-	}
-	require.NoError(t, os.WriteFile(path, []byte(render(t, rich(t, 3))), 0o644))
-	t.Log(fmt.Sprintf("%d bytes", len(render(t, rich(t, 3)))))
 }

@@ -41,7 +41,6 @@ type crashRun struct {
 	json     bool
 
 	record *result.Run
-	done   map[string]*result.Cell
 	pace   pace
 }
 

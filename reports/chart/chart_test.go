@@ -99,6 +99,16 @@ func TestStylesCanBeToldApart(t *testing.T) {
 	}
 }
 
+// TestDarkColoursStandOut: the same on the dark page, 4.5:1 for labels.
+func TestDarkColoursStandOut(t *testing.T) {
+	nrgba := func(c uint32) color.NRGBA { return color.NRGBA{uint8(c >> 16), uint8(c >> 8), uint8(c), 255} }
+	page := luminance(nrgba(0x14181D)) + .05
+	for _, e := range engineTones {
+		require.GreaterOrEqual(t, (luminance(nrgba(e.dark))+.05)/page, 3.0, "line %06X", e.dark)
+		require.GreaterOrEqual(t, (luminance(nrgba(e.label))+.05)/page, 4.5, "label %06X", e.label)
+	}
+}
+
 func TestGlyphsLookDifferent(t *testing.T) {
 	pictures := map[string]Shape{}
 	for s := Disc; s <= OpenInverted; s++ {

@@ -215,7 +215,7 @@ func copyShared(dst, src []byte) int {
 		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src))
 		dst, src = dst[8:], src[8:]
 	}
-	for i := range src {
+	for i := range len(src) {
 		dst[i] = src[i]
 	}
 	return n
