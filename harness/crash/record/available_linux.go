@@ -1,6 +1,7 @@
 package record
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,12 +11,58 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
+// trials holds for each method whether it was let work, a func() error.
+var trials sync.Map
+
 // Available returns nil, or why a method cannot be used here: "file" or a mount of NewBlockStage.
+// Whether a sandbox that has the devices also lets them be used is tried once.
 func Available(method string) error {
+	if err := equipped(method); err != nil {
+		return err
+	}
+	trial, _ := trials.LoadOrStore(method, sync.OnceValue(func() error { return refusal(try(method)) }))
+	return trial.(func() error)()
+}
+
+// refusal returns err if it says that something is not allowed here. Other errors are for
+// whoever uses the method to meet: a stage that is broken must not look like one that is missing.
+func refusal(err error) error {
+	for _, no := range []error{unix.EPERM, unix.EACCES, unix.ENOSYS, unix.ENODEV} {
+		if errors.Is(err, no) {
+			return fmt.Errorf("not allowed here: %w", err)
+		}
+	}
+	return nil
+}
+
+// try makes a stage and closes it.
+func try(method string) error {
+	base, err := os.MkdirTemp("", "orbitbench-trial-")
+	if err != nil {
+		return err
+	}
+	var s Stage
+	if method == "file" {
+		s, err = NewFileStage(context.Background(), base, Posix)
+	} else {
+		s, err = NewBlockStage(context.Background(), base, method)
+	}
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		return errors.Join(err, CleanLeftovers(base))
+	}
+	return os.RemoveAll(base)
+}
+
+// equipped returns nil, or what a method needs that is not here.
+func equipped(method string) error {
 	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("/dev/fuse cannot be opened: %w", err)

@@ -141,7 +141,7 @@ func NewBlockStage(ctx context.Context, base, mount string) (Stage, error) {
 	if _, ok := fileSystemKinds[mount]; !ok {
 		return nil, fmt.Errorf("there is no mount %q: use %s, %s or %s", mount, MountExt4, MountExt4Bare, MountXFS)
 	}
-	if err := Available(mount); err != nil {
+	if err := equipped(mount); err != nil {
 		return nil, err
 	}
 	image, err := blankImage(mount)
@@ -219,7 +219,7 @@ func (s *blockStage) Close() error {
 
 // mountState mounts a state's image: sparse, in memory, on a loop device of its own.
 func (r *recording) mountState(t *tree) (string, func() error, error) {
-	if err := Available(r.mount); err != nil {
+	if err := equipped(r.mount); err != nil {
 		return "", nil, err
 	}
 	f, err := memory(r.dir)

@@ -38,6 +38,7 @@ func serve(j *journal, base string) (*served, error) {
 	server, err := fuse.NewServer(newFileSystem(j), dir, &fuse.MountOptions{
 		FsName: fsName, Name: fsName, MaxWrite: 1 << 20, DisableReadDirPlus: true, DisableXAttrs: true,
 		DirectMount:          true, // fusermount3 for ordinary users
+		DirectMountStrict:    os.Geteuid() == 0,
 		DisabledCapabilities: fuse.CAP_PASSTHROUGH | fuse.CAP_NO_OPEN_SUPPORT | fuse.CAP_AUTO_INVAL_DATA | fuse.CAP_WRITEBACK_CACHE,
 	})
 	if err != nil {
@@ -96,7 +97,7 @@ func newFileStage(ctx context.Context, base, model string, t *tree) (FileStage, 
 	if model != Posix && model != Ext4Model {
 		return nil, fmt.Errorf("there is no model %q of a file system: use %s or %s", model, Posix, Ext4Model)
 	}
-	if err := Available("file"); err != nil {
+	if err := equipped("file"); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
