@@ -189,8 +189,8 @@ func TestAnEngineThatRefusesEverythingIsSeen(t *testing.T) {
 // The point of an open loop: a stall of 100 ms in each second is met by a
 // twentieth and more of the operations, although few calls are slow.
 func TestStallShowsInTheTail(t *testing.T) {
-	s := testSpec(t, "fake", map[string]any{"stall_ms": 200})
-	s.Params.Seconds, s.Params.Workers, s.Params.RatePerS = 1.5, 2, 1000
+	s := testSpec(t, "fake", map[string]any{"stall_ms": 100})
+	s.Params.Seconds, s.Params.Workers, s.Params.RatePerS = 2, 2, 1000
 	c := executeTest(t, s)
 	wantOK(t, c)
 	var renew result.OpResult
@@ -199,11 +199,13 @@ func TestStallShowsInTheTail(t *testing.T) {
 			renew = o
 		}
 	}
-	if renew.Latency.P99Ns < 50e6 {
-		t.Errorf("p99 %d ns with stalls of 200 ms", renew.Latency.P99Ns)
+	t.Logf("p99 %v from the intended start, %v of service", time.Duration(renew.Latency.P99Ns), time.Duration(renew.Service.P99Ns))
+	// A tenth of the operations falls due in a stall: a hundredth waits for 90 ms of it.
+	if renew.Latency.P99Ns < 60e6 {
+		t.Errorf("p99 %d ns with stalls of 100 ms", renew.Latency.P99Ns)
 	}
-	if renew.Latency.P90Ns < 4*renew.Service.P90Ns {
-		t.Errorf("p90 %d ns from the intended start, %d ns of service: the waiting is not seen", renew.Latency.P90Ns, renew.Service.P90Ns)
+	if renew.Latency.P99Ns < 4*renew.Service.P90Ns {
+		t.Errorf("p99 %d ns from the intended start, p90 %d ns of service: the waiting is not seen", renew.Latency.P99Ns, renew.Service.P90Ns)
 	}
 }
 
