@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -30,20 +31,25 @@ func checkSnapshotDurable(s *store) {
 // fifths of the time that the copies took. An engine that stops its writers has
 // pauses as long as its copies, whatever the machine is busy with; one that does
 // not shows it as soon as the device, which may have to take the copy before it
-// takes a commit, lets it, and has three rounds for that.
+// takes a commit, lets it, and has some rounds for that, with copies that take longer
+// and longer beside a commit.
 func checkSnapshotLeavesWriters(s *store) {
 	copier := s.snapshotter()
-	for i := range 16 {
-		key := fmt.Sprintf("large-%02d", i)
-		s.put(engines.Snapshots, key, string(value(key, 1, 512<<10)))
-	}
-	const rounds, copies = 3, 6
+	const rounds, copies, more = 6, 6, 16
 	var pause, took time.Duration
 	for round := range rounds {
+		for i := range more {
+			key := fmt.Sprintf("large-%02d", round*more+i)
+			s.put(engines.Snapshots, key, string(value(key, 1, 512<<10)))
+		}
 		pause, took = 0, 0
 		for i := range copies {
-			p, t := s.pauseDuring(copier, filepath.Join(filepath.Dir(s.dir), fmt.Sprintf("copy-%d-%d", round, i)))
+			dir := filepath.Join(filepath.Dir(s.dir), fmt.Sprintf("copy-%d-%d", round, i))
+			p, t := s.pauseDuring(copier, dir)
 			pause, took = pause+p, took+t
+			if err := os.RemoveAll(dir); err != nil {
+				s.Fatalf("%v", err)
+			}
 		}
 		if pause < took*4/5 {
 			return

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -23,8 +24,9 @@ type renewalArgs = lease.Renewal
 
 // moment is one state in the history of a key.
 type moment struct {
-	state pair
-	acked int64 // ns since the Unix epoch; 0 = issued, and not acknowledged
+	state  pair
+	issued int64 // ns since the Unix epoch; 0 = before the load
+	acked  int64 // likewise; 0 = issued, and not acknowledged
 }
 
 // history is what is known of one key: moments in order. The first is the state
@@ -39,6 +41,11 @@ type journal struct {
 	load loadSpec
 	keys map[string]*history
 	acks int
+
+	// Of one round, by the clock of the child: when the first acknowledgement came, when
+	// the latest commit that was acknowledged was issued, when the last line was
+	// told (ns since the Unix epoch, 0 = never), and the longest time without a line (ns).
+	first, latest, told, pause int64
 
 	mayForget bool // class none: a stop may bring any older state back
 }
@@ -60,9 +67,9 @@ func checkKill(s *store) {
 	}
 	for round := range 3 {
 		j.load.Round, j.load.Checkpoints = uint64(round+1), round == 1
-		killed := s.killLoaded(j)
+		s.killLoaded(j)
 		s.start()
-		s.judge(j, killed)
+		s.judge(j)
 		if s.keeps() {
 			// A second, clean close must neither change what came back nor
 			// make the store forget which versions were granted.
@@ -75,10 +82,10 @@ func checkKill(s *store) {
 	}
 }
 
-// killLoaded runs the load in a child until enough was acknowledged, kills it,
-// and returns the time just before that.
-func (s *store) killLoaded(j *journal) (killed time.Time) {
+// killLoaded runs the load in a child until enough was acknowledged, and kills it.
+func (s *store) killLoaded(j *journal) {
 	s.Helper()
+	j.first, j.latest, j.told, j.pause = 0, 0, 0, 0
 	cmd, stdin := s.child(&j.load)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -88,13 +95,10 @@ func (s *store) killLoaded(j *journal) (killed time.Time) {
 		s.Fatalf("child: %v", err)
 	}
 	// A child that hangs is killed by the clock; the lines then end.
-	alarm := time.AfterFunc(time.Minute, func() { s.kill(cmd) })
+	alarm := time.AfterFunc(5*time.Minute, func() { s.kill(cmd) })
 	defer alarm.Stop()
-	before, enough := j.acks, j.acks+s.count(600)
-	var least time.Time // set by the first acknowledgement
-	// Class interval may lose twice its window here (see the package comment),
-	// and something must be left to judge.
-	loadFor := 3 * s.options.Durability.Window
+	enough := j.acks + s.count(600)
+	killed := false
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -102,23 +106,20 @@ func (s *store) killLoaded(j *journal) (killed time.Time) {
 			s.kill(cmd)
 			s.Fatalf("child: %v", err)
 		}
-		if least.IsZero() && j.acks > before {
-			least = time.Now().Add(loadFor)
-		}
-		if killed.IsZero() && j.acks >= enough && time.Now().After(least) {
-			killed = time.Now()
+		// Of class interval something must be left to judge.
+		if !killed && j.acks >= enough && j.latest-j.first >= s.mayLose(j)+int64(s.options.Durability.Window) {
+			killed = true
 			s.kill(cmd)
 		}
 	}
 	err = errors.Join(lines.Err(), stdin.Close())
 	waitErr := cmd.Wait()
-	if killed.IsZero() {
+	if !killed {
 		s.Fatalf("the loaded child ended after %d acknowledgements, before it was killed: %v: %s", j.acks, waitErr, cmd.Stderr)
 	}
 	if err != nil && !errors.Is(err, os.ErrClosed) {
 		s.Fatalf("child: %v", err)
 	}
-	return killed
 }
 
 func (s *store) kill(cmd *exec.Cmd) {
@@ -137,11 +138,21 @@ func (j *journal) note(line []byte) error {
 	var writer int
 	var seq, leaseV, indexV uint64
 	var at int64
-	n, err := fmt.Fscanf(bytes.NewReader(line), "%c %d %d %d %d %d", &kind, &writer, &seq, &leaseV, &indexV, &at)
-	issued := kind == 'I' && n == 3
-	if !issued && (kind != 'A' || n != 6) {
-		return fmt.Errorf("line %q: %v", line, err)
+	n, err := 0, errors.New("want I or A")
+	issued := bytes.HasPrefix(line, []byte("I"))
+	switch {
+	case issued:
+		n, err = fmt.Sscanf(string(line), "%c %d %d %d", &kind, &writer, &seq, &at)
+	case bytes.HasPrefix(line, []byte("A")):
+		n, err = fmt.Sscanf(string(line), "%c %d %d %d %d %d", &kind, &writer, &seq, &leaseV, &indexV, &at)
 	}
+	if err != nil {
+		return fmt.Errorf("line %q: %d fields: %v", line, n, err)
+	}
+	if j.told != 0 {
+		j.pause = max(j.pause, at-j.told)
+	}
+	j.told = at
 	st := j.load.step(writer, seq)
 	h := j.keys[st.key]
 	if h == nil {
@@ -149,11 +160,15 @@ func (j *journal) note(line []byte) error {
 	}
 	last := &h.moments[len(h.moments)-1]
 	if issued {
-		h.moments = append(h.moments, moment{state: last.state.next(st)})
+		h.moments = append(h.moments, moment{state: last.state.next(st), issued: at})
 		return nil
 	}
 	last.state.leaseV, last.state.indexV = engines.Version(leaseV), engines.Version(indexV)
 	last.acked = at
+	j.latest = max(j.latest, last.issued)
+	if j.first == 0 {
+		j.first = at
+	}
 	h.leaseV, h.indexV = max(h.leaseV, last.state.leaseV), max(h.indexV, last.state.indexV)
 	j.acks++
 	return nil
@@ -193,14 +208,14 @@ func (j *journal) noteFound(line string) error {
 }
 
 // judge compares the opened store with the journal.
-func (s *store) judge(j *journal, killed time.Time) {
+func (s *store) judge(j *journal) {
 	s.Helper()
 	for key, h := range j.keys {
 		got, err := readPair(s.ctx, s.e, key)
 		if err != nil {
 			s.Fatalf("after the kill: Get %q: %v", key, err)
 		}
-		oldest := s.oldestAllowed(h, killed)
+		oldest := s.oldestAllowed(j, h)
 		if h.matches(got, oldest) {
 			continue
 		}
@@ -219,17 +234,18 @@ func (s *store) judge(j *journal, killed time.Time) {
 	}
 }
 
-// oldestAllowed returns the index of the oldest moment that the class allows to come back.
-func (s *store) oldestAllowed(h *history, killed time.Time) int {
+// oldestAllowed returns the index of the oldest moment that the class allows to come
+// back. Class interval may lose what was acknowledged within one window; an engine that
+// cannot keep it for a while holds acknowledgements back. So that window ends where the
+// last acknowledgement begins, however long before the kill that was.
+func (s *store) oldestAllowed(j *journal, h *history) int {
 	d := s.options.Durability
-	var before int64 // what was acknowledged before this must be there
+	before := int64(math.MaxInt64) // what was acknowledged before this must be there
 	switch d.Class {
 	case engines.None:
 		return 0
 	case engines.Interval:
-		before = killed.Add(-2 * d.Window).UnixNano()
-	default:
-		before = killed.Add(time.Hour).UnixNano()
+		before = j.latest - s.mayLose(j)
 	}
 	oldest := 0
 	for i, m := range h.moments {
@@ -238,6 +254,16 @@ func (s *store) oldestAllowed(h *history, killed time.Time) int {
 		}
 	}
 	return oldest
+}
+
+// mayLose is how long before the last acknowledgement class interval may lose what was
+// acknowledged, in ns: its window, for which is allowed once more the window and twice
+// the longest time in which the machine let the child do nothing.
+func (s *store) mayLose(j *journal) int64 {
+	if s.options.Durability.Class != engines.Interval {
+		return 0
+	}
+	return int64(2*s.options.Durability.Window) + 2*j.pause
 }
 
 // matches reports whether got is one of the moments from oldest on. After a

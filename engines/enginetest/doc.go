@@ -25,8 +25,10 @@
 // (QueryCacheEvicts, TimeSeriesAppendOnly, Classes) and what its class allows
 // after a stop: class none may lose anything but may not invent, tear or go
 // back in versions; process and sync lose nothing that was acknowledged;
-// interval loses at most its window, for which the suite allows once more the
-// window because the machine that runs tests may be busy.
+// interval loses at most what was acknowledged within its window, for which the suite
+// allows once more the window because the machine that runs tests may be busy. An
+// engine that cannot keep the window holds acknowledgements back, so that the window
+// ends with the last acknowledgement, however much later the kill comes.
 //
 // Seeds are printed when a check fails; Options.Seed repeats a run. -short
 // shortens the randomised and concurrent checks. Package mutants shows that

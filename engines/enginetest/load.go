@@ -139,7 +139,7 @@ func (l loadSpec) write(e engines.Engine, writer int, states map[string]pair, sa
 	checkpointer, canCheckpoint := e.(engines.Checkpointer)
 	for i := uint64(1); ; i++ {
 		st := l.step(writer, l.Round<<32|i)
-		if err := say("I %d %d\n", writer, st.seq); err != nil {
+		if err := say("I %d %d %d\n", writer, st.seq, time.Now().UnixNano()); err != nil {
 			return err
 		}
 		p, err := l.commit(ctx, e, states[st.key], st)

@@ -122,7 +122,7 @@ func TestBackupWhileRunning(t *testing.T) {
 	e := openWith(t, dir, map[string]any{"backup_path": file})
 	put(t, e, "key", "value")
 	e.startBackups(time.Millisecond)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for e.Stats().Checkpoints < 3 {
 		if time.Now().After(deadline) {
 			t.Fatal("no backups are written")

@@ -33,6 +33,7 @@ type engine struct {
 	reserved engines.Version // guarded by mu
 	jump     engines.Version // every version that was granted before an unclean stop is below
 	failed   error           // guarded by mu; of the flusher
+	flushed  time.Time       // guarded by mu; when the last flush began: class interval flushes in a commit that comes a window later
 	stats    engines.Stats   // guarded by mu
 	spans    []engines.Span  // guarded by mu; the latest 64
 

@@ -171,7 +171,8 @@ func (e *engine) record(changes []change, top engines.Version) error {
 		if err := e.append(line{Changes: p}); err != nil {
 			return err
 		}
-		if e.durability.Class == engines.Interval || e.flaw == LosesOnKill {
+		late := e.durability.Class == engines.Interval && e.flaw != NeverFlushes && time.Since(e.flushed) > e.durability.Window
+		if !late && (e.durability.Class == engines.Interval || e.flaw == LosesOnKill) {
 			continue
 		}
 		if err := e.flush(); err != nil {
@@ -190,6 +191,7 @@ func (e *engine) append(l line) error {
 
 // flush writes the buffer, and waits for the device unless the class is process.
 func (e *engine) flush() error {
+	e.flushed = time.Now()
 	if len(e.buffer) == 0 {
 		return nil
 	}

@@ -30,6 +30,17 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// The window of class interval ends where the latest acknowledgement begins.
+func TestLatest(t *testing.T) {
+	acked := []progress{{begun: 3 * time.Second}, {begun: 5 * time.Second}, {}}
+	if got := latest(acked); got != 5*time.Second {
+		t.Errorf("%v, want 5s", got)
+	}
+	if got := latest(nil); got != 0 {
+		t.Errorf("%v of nobody", got)
+	}
+}
+
 // What was known at a time is what was entered by then.
 func TestLedgerAt(t *testing.T) {
 	var now time.Duration

@@ -147,7 +147,7 @@ func (r *run) take(mem *vfs.Mem, op, name string) {
 	survives := d.Class == engines.Sync
 	kill := (d.Class == engines.Process || d.Class == engines.Interval) && r.rng.IntN(2) == 0
 	if d.Class == engines.Interval {
-		s.must = r.ledger.at(r.clock.read() - 2*d.Window - 3*r.clock.overslept())
+		s.must = r.ledger.at(latest(s.acked) - 2*d.Window - 3*r.clock.overslept())
 	}
 	if kill {
 		s.fs, s.what = mem.Kill(), "kill"

@@ -12,9 +12,13 @@
 //     What only one engine has to do or to check there is a hook of its [Subject].
 //
 // Class sync may lose nothing, class process nothing to a kill. Class interval may
-// lose what was acknowledged within its window, for which the judge allows once more the
-// window, and three times what the machine was seen to oversleep, because the machine
-// that runs tests may be busy; the time in which the test copies the file system does not count. In the other cases only what is half or was never issued
+// lose what was acknowledged within one window. It does so at any time after that window
+// if what would make it durable does not get on, because acknowledgements are held back
+// then: the window ends where the last acknowledgement begins, and not where the
+// crash is, so that no pause of the machine, and no slow device, makes a right engine look
+// wrong. The judge takes the beginning of the call for that of its
+// acknowledgement and allows once more the window, and three times what the machine was
+// seen to oversleep, for a timer that fires late. In the other cases only what is half or was never issued
 // is wrong.
 //
 // [States] is the whole test of an engine, [FindsLostSyncs] the test of that test.

@@ -19,6 +19,7 @@ type progress struct {
 	lease          engines.Version // version acknowledged last of the lease
 	made           bool            // the lease was
 	making         bool            // the lease may have been
+	begun          time.Duration   // when the latest that is acknowledged was issued, on the ledger's clock
 }
 
 // ledger is the acknowledged history of all writers.
@@ -43,6 +44,14 @@ func (l *ledger) now() []progress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]progress(nil), l.w...)
+}
+
+// latest is when the latest commit that is acknowledged was issued.
+func latest(acked []progress) (at time.Duration) {
+	for i := range acked {
+		at = max(at, acked[i].begun)
+	}
+	return at
 }
 
 // at returns what was known at an earlier time of the clock.
@@ -112,10 +121,11 @@ func (l *ledger) write(e Engine, w, steps int, pause time.Duration) error {
 		if err != nil {
 			return err
 		}
+		begun := l.clock()
 		if err := e.Apply(ctx, b); err != nil {
 			return err
 		}
-		l.update(w, func(p *progress) { p.acked, p.top = step, max(p.top, b.Ops[0].Assigned) })
+		l.update(w, func(p *progress) { p.acked, p.top, p.begun = step, max(p.top, b.Ops[0].Assigned), begun })
 		if err := l.renew(ctx, e, w); err != nil {
 			return err
 		}
@@ -135,19 +145,21 @@ func (l *ledger) renew(ctx context.Context, e Engine, w int) error {
 		b := &engines.Batch{}
 		b.Put(engines.Leases, leaseKey(w), value)
 		l.update(w, func(p *progress) { p.making = true })
+		begun := l.clock()
 		if err := e.Apply(ctx, b); err != nil {
 			return err
 		}
-		l.update(w, func(p *progress) { p.made, p.lease = true, b.Ops[0].Assigned })
+		l.update(w, func(p *progress) { p.made, p.lease, p.begun = true, b.Ops[0].Assigned, begun })
 		return nil
 	}
 	n := p.renewals + 1
 	l.update(w, func(p *progress) { p.renewals = n })
+	begun := l.clock()
 	v, err := e.RenewLease(ctx, leaseKey(w), p.lease, lease.Renewal{ExpiresAt: int64(1000 + n), Now: 2})
 	if err != nil {
 		return err
 	}
-	l.update(w, func(p *progress) { p.held, p.lease = n, v })
+	l.update(w, func(p *progress) { p.held, p.lease, p.begun = n, v, begun })
 	return nil
 }
 
