@@ -19,6 +19,7 @@ import (
 	"orbitbench/engines/lease"
 	"orbitbench/engines/memory"
 	"orbitbench/harness/floor"
+	"orbitbench/harness/patience"
 	"orbitbench/harness/result"
 )
 
@@ -112,7 +113,7 @@ func (e *slowNative) RenewLease(ctx context.Context, key []byte, held engines.Ve
 }
 
 // benchDir is a directory on a device, or the test is skipped.
-func benchDir(t *testing.T) string {
+func benchDir(t testing.TB) string {
 	dir := t.TempDir()
 	w, err := floor.Open(floor.Options{Dir: dir, Kind: result.FloorOverwrite, FileBytes: 1 << 20})
 	if err != nil {
@@ -126,79 +127,84 @@ func benchDir(t *testing.T) string {
 var benchmarkLine = regexp.MustCompile(`^Benchmark[A-Z][^\s]*\t[1-9][0-9]*(\t[0-9][0-9.]* [^\s]+)+$`)
 
 func TestRunPrintsRoundsAndJudges(t *testing.T) {
-	dir := benchDir(t)
-	var opened atomic.Int32
-	var out, progress bytes.Buffer
-	o := Options{
-		Drivers: []engines.Driver{
-			slowDriver{name: "fast", role: engines.Candidate, opened: &opened},
-			slowDriver{name: "pebble", role: engines.Yardstick, pause: 200 * time.Microsecond, opened: &opened},
-			slowDriver{name: "bbolt", role: engines.Yardstick, pause: 200 * time.Microsecond, generic: true, opened: &opened},
-			slowDriver{name: "unused", role: engines.Baseline},
-		},
-		Rows: []string{"P1", "P6"}, Actors: []int{2000}, Rounds: 2, Slice: 60 * time.Millisecond,
-		Seed: 1, warmBytes: 1 << 20, DataDir: dir, Stdout: &out, Stderr: &progress,
-	}
-	require.NoError(t, Run(context.Background(), o))
-	require.Zero(t, opened.Load(), "every engine is closed")
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Empty(t, entries, "every file is removed")
-
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.True(t, strings.HasPrefix(lines[0], "goos: "))
-	names := map[string]int{}
-	for _, line := range lines {
-		if !strings.HasPrefix(line, "Benchmark") {
-			require.Regexp(t, `^(Unit [^\s]+ better=(lower|higher)|[a-z]+: .+)$`, line)
-			continue
+	benchDir(t) // skips
+	patience.Try(t, func(t *patience.T) {
+		dir := benchDir(t)
+		var opened atomic.Int32
+		var out, progress bytes.Buffer
+		o := Options{
+			Drivers: []engines.Driver{
+				slowDriver{name: "fast", role: engines.Candidate, opened: &opened},
+				slowDriver{name: "pebble", role: engines.Yardstick, pause: 200 * time.Microsecond, opened: &opened},
+				slowDriver{name: "bbolt", role: engines.Yardstick, pause: 200 * time.Microsecond, generic: true, opened: &opened},
+				slowDriver{name: "unused", role: engines.Baseline},
+			},
+			Rows: []string{"P1", "P6"}, Actors: []int{2000}, Rounds: 2, Slice: 60 * time.Millisecond,
+			Seed: 1, warmBytes: 1 << 20, DataDir: dir, Stdout: &out, Stderr: &progress,
 		}
-		require.Regexp(t, benchmarkLine, line)
-		names[strings.Fields(line)[0]]++
-	}
-	for _, want := range []string{
-		"BenchmarkFloor",
-		"BenchmarkIdeal/writers=1",
-		"BenchmarkMap/actors=2k",
-		"BenchmarkRenew/engine=fast/class=sync/writers=1/actors=2k",
-		"BenchmarkRenew/engine=pebble/class=sync/writers=1/actors=2k",
-		"BenchmarkRenew/engine=bbolt/class=sync/writers=1/actors=2k",
-		"BenchmarkRenew/engine=fast/class=process/writers=1/actors=2k",
-		"BenchmarkRenew/engine=fast/class=process/writers=1/actors=2k/record=full",
-	} {
-		n := names[want] + strings.Count(progress.String(), ": "+want+" is left out") // a busy machine may stall
-		require.Equal(t, 2, n, "one line of %s a round, and names without -N", want)
-		delete(names, want)
-	}
-	require.Empty(t, names)
-	table := progress.String()
-	require.Regexp(t, `P1 +Renew/engine=fast/\S+ +throughput / pebble +>= 1.7 .* reached`, table)
-	require.Contains(t, table, "path=generic")
-	require.NotContains(t, table, "engine=pebble/class=sync/writers=1/actors=2k  p50 / floor", "peers are not judged")
+		require.NoError(t, Run(context.Background(), o))
+		require.Zero(t, opened.Load(), "every engine is closed")
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Empty(t, entries, "every file is removed")
+
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		require.True(t, strings.HasPrefix(lines[0], "goos: "))
+		names := map[string]int{}
+		for _, line := range lines {
+			if !strings.HasPrefix(line, "Benchmark") {
+				require.Regexp(t, `^(Unit [^\s]+ better=(lower|higher)|[a-z]+: .+)$`, line)
+				continue
+			}
+			require.Regexp(t, benchmarkLine, line)
+			names[strings.Fields(line)[0]]++
+		}
+		for _, want := range []string{
+			"BenchmarkFloor",
+			"BenchmarkIdeal/writers=1",
+			"BenchmarkMap/actors=2k",
+			"BenchmarkRenew/engine=fast/class=sync/writers=1/actors=2k",
+			"BenchmarkRenew/engine=pebble/class=sync/writers=1/actors=2k",
+			"BenchmarkRenew/engine=bbolt/class=sync/writers=1/actors=2k",
+			"BenchmarkRenew/engine=fast/class=process/writers=1/actors=2k",
+			"BenchmarkRenew/engine=fast/class=process/writers=1/actors=2k/record=full",
+		} {
+			n := names[want] + strings.Count(progress.String(), ": "+want+" is left out") // a busy machine may stall
+			require.Equal(t, 2, n, "one line of %s a round, and names without -N", want)
+			delete(names, want)
+		}
+		require.Empty(t, names)
+		table := progress.String()
+		require.Regexp(t, `P1 +Renew/engine=fast/\S+ +throughput / pebble +>= 1.7 .* reached`, table)
+		require.Contains(t, table, "path=generic")
+		require.NotContains(t, table, "engine=pebble/class=sync/writers=1/actors=2k  p50 / floor", "peers are not judged")
+	})
 }
 
 func TestInterruptedRunKeepsWholeRounds(t *testing.T) {
-	var out, progress bytes.Buffer
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	o := Options{
-		Drivers: []engines.Driver{slowDriver{name: "fast", role: engines.Candidate}},
-		Classes: []engines.Durability{onProcess}, Writers: []int{1, 2}, Actors: []int{500},
-		Rounds: 1000, Slice: 10 * time.Millisecond, warmBytes: 1 << 20, DataDir: t.TempDir(), Stderr: &progress,
-		Stdout: writerFunc(func(p []byte) (int, error) {
-			if strings.Count(out.String(), "BenchmarkMap") == 2 {
-				cancel()
-			}
-			return out.Write(p)
-		}),
-	}
-	require.ErrorIs(t, Run(ctx, o), context.Canceled)
-	rounds := strings.Count(progress.String(), " done after ")
-	require.GreaterOrEqual(t, rounds, 2)
-	lines, stalled := strings.Count(out.String(), "\nBenchmark"), strings.Count(progress.String(), "is left out")
-	require.LessOrEqual(t, lines, 3*rounds)
-	require.GreaterOrEqual(t, lines, 3*rounds-stalled)
-	require.Contains(t, progress.String(), "Medians of")
+	patience.Try(t, func(t *patience.T) {
+		var out, progress bytes.Buffer
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		o := Options{
+			Drivers: []engines.Driver{slowDriver{name: "fast", role: engines.Candidate}},
+			Classes: []engines.Durability{onProcess}, Writers: []int{1, 2}, Actors: []int{500},
+			Rounds: 1000, Slice: 10 * time.Millisecond, warmBytes: 1 << 20, DataDir: t.TempDir(), Stderr: &progress,
+			Stdout: writerFunc(func(p []byte) (int, error) {
+				if strings.Count(out.String(), "BenchmarkMap") == 2 {
+					cancel()
+				}
+				return out.Write(p)
+			}),
+		}
+		require.ErrorIs(t, Run(ctx, o), context.Canceled)
+		rounds := strings.Count(progress.String(), " done after ")
+		require.GreaterOrEqual(t, rounds, 2)
+		lines, stalled := strings.Count(out.String(), "\nBenchmark"), strings.Count(progress.String(), "is left out")
+		require.LessOrEqual(t, lines, 3*rounds)
+		require.GreaterOrEqual(t, lines, 3*rounds-stalled)
+		require.Contains(t, progress.String(), "Medians of")
+	})
 }
 
 type writerFunc func(p []byte) (int, error)

@@ -94,8 +94,8 @@ func newRig(ctx context.Context, s *Spec, lookup Lookup) (*renewal, error) {
 }
 
 // slice runs the closed loop with some of the workers and returns the time of
-// one operation in ns (wall time times threads over operations), and the
-// allocations of one.
+// one operation in ns (wall time times threads over operations; infinite if none was
+// begun in time), and the allocations of one.
 func (r *renewal) slice(ctx context.Context, threads, sampled int, seconds float64) (perOp, allocs float64, err error) {
 	empty := &phase{loop: workloads.Closed, ops: workloads.OpNames(), clock: r.clock, workers: loopers(r.workers[:threads]), sampled: sampled}
 	p := &phase{loop: workloads.Closed, ops: empty.ops, clock: r.clock, workers: empty.workers, sampled: sampled, length: time.Duration(seconds * 1e9)}
@@ -110,7 +110,7 @@ func (r *renewal) slice(ctx context.Context, threads, sampled int, seconds float
 	if err := r.firstError(); err != nil {
 		return 0, 0, err
 	}
-	return m.seconds * 1e9 * float64(threads) / float64(m.done), float64(mallocs-min(setUp, mallocs)) / float64(m.done), nil
+	return m.seconds * 1e9 * float64(threads) / float64(m.done), float64(mallocs-min(setUp, mallocs)) / float64(max(m.done, 1)), nil
 }
 
 func (r *renewal) countMallocs(ctx context.Context, p *phase) (uint64, *measured, error) {

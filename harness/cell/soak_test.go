@@ -11,9 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"orbitbench/engines"
+	"orbitbench/harness/patience"
 )
 
-func testSoak(t *testing.T, config map[string]any) SoakSpec {
+func testSoak(t testing.TB, config map[string]any) SoakSpec {
 	t.Helper()
 	s := testSpec(t, "fake", config)
 	return SoakSpec{
@@ -23,23 +24,25 @@ func testSoak(t *testing.T, config map[string]any) SoakSpec {
 }
 
 func TestSoak(t *testing.T) {
-	var phases []string
-	out, err := Soak(context.Background(), testSoak(t, map[string]any{"checkpoint_ms": 100}), func(p Progress) {
-		if !slices.Contains(phases, p.Phase) {
-			phases = append(phases, p.Phase)
-		}
+	patience.Try(t, func(t *patience.T) {
+		var phases []string
+		out, err := Soak(context.Background(), testSoak(t, map[string]any{"checkpoint_ms": 100}), func(p Progress) {
+			if !slices.Contains(phases, p.Phase) {
+				phases = append(phases, p.Phase)
+			}
+		})
+		require.NoError(t, err)
+		require.Equal(t, []string{"load", "loaded", "copy", "check"}, slices.DeleteFunc(phases, func(p string) bool { return p == "renew" }))
+		require.GreaterOrEqual(t, out.Checkpoints, 2)
+		require.Positive(t, out.Steady.Renewals)
+		require.Positive(t, out.During.Renewals)
+		require.Equal(t, out.Renewals, out.Steady.Renewals+out.During.Renewals)
+		require.GreaterOrEqual(t, out.During.P99Ns, int64(2*time.Millisecond), "commits wait 2 ms while a checkpoint runs")
+		require.Less(t, out.Throughput(), 0.9)
+		require.Positive(t, out.Disk.AtKillBytes)
+		require.Equal(t, out.Leases, out.Check.Records)
+		require.Equal(t, verdictOK, out.Check.Verdict)
 	})
-	require.NoError(t, err)
-	require.Equal(t, []string{"load", "loaded", "copy", "check"}, slices.DeleteFunc(phases, func(p string) bool { return p == "renew" }))
-	require.GreaterOrEqual(t, out.Checkpoints, 2)
-	require.Positive(t, out.Steady.Renewals)
-	require.Positive(t, out.During.Renewals)
-	require.Equal(t, out.Renewals, out.Steady.Renewals+out.During.Renewals)
-	require.GreaterOrEqual(t, out.During.P99Ns, int64(2*time.Millisecond), "commits wait 2 ms while a checkpoint runs")
-	require.Less(t, out.Throughput(), 0.9)
-	require.Positive(t, out.Disk.AtKillBytes)
-	require.Equal(t, out.Leases, out.Check.Records)
-	require.Equal(t, verdictOK, out.Check.Verdict)
 }
 
 // TestSoakFindsWhatIsLost: the copy is judged by what was acknowledged.
@@ -49,29 +52,33 @@ func TestSoakFindsWhatIsLost(t *testing.T) {
 		"forgets a lease":               {"lose": true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := testSoak(t, config)
-			o.CheckpointSeconds = 0
-			out, err := Soak(context.Background(), o, func(Progress) {})
-			require.ErrorIs(t, err, ErrSoakLost)
-			require.Positive(t, out.Check.Lost)
-			require.NotEmpty(t, out.Warnings, "no checkpoint ran")
+			patience.Try(t, func(t *patience.T) {
+				o := testSoak(t, config)
+				o.CheckpointSeconds = 0
+				out, err := Soak(context.Background(), o, func(Progress) {})
+				require.ErrorIs(t, err, ErrSoakLost)
+				require.Positive(t, out.Check.Lost)
+				require.NotEmpty(t, out.Warnings, "no checkpoint ran")
+			})
 		})
 	}
 }
 
 func TestSoakRefuses(t *testing.T) {
-	for name, change := range map[string]func(*SoakSpec){
-		"class none":        func(o *SoakSpec) { o.Durability.Class = engines.None },
-		"no time":           func(o *SoakSpec) { o.Seconds = 0 },
-		"negative schedule": func(o *SoakSpec) { o.CheckpointSeconds = -1 },
-		"an engine in need": func(o *SoakSpec) { o.Config = map[string]any{"fail_after": 200} },
-	} {
-		o := testSoak(t, nil)
-		change(&o)
-		out, err := Soak(context.Background(), o, func(Progress) {})
-		require.Error(t, err, name)
-		require.Nil(t, out, name)
-	}
+	patience.Try(t, func(t *patience.T) {
+		for name, change := range map[string]func(*SoakSpec){
+			"class none":        func(o *SoakSpec) { o.Durability.Class = engines.None },
+			"no time":           func(o *SoakSpec) { o.Seconds = 0 },
+			"negative schedule": func(o *SoakSpec) { o.CheckpointSeconds = -1 },
+			"an engine in need": func(o *SoakSpec) { o.Config = map[string]any{"fail_after": 200} },
+		} {
+			o := testSoak(t, nil)
+			change(&o)
+			out, err := Soak(context.Background(), o, func(Progress) {})
+			require.Error(t, err, name)
+			require.Nil(t, out, name)
+		}
+	})
 }
 
 // TestSoakBuckets: a bucket's top is the highest value in it, and within 3.2%.

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"orbitbench/engines"
+	"orbitbench/harness/patience"
 	"orbitbench/harness/result"
 	"orbitbench/workloads"
 )
@@ -38,22 +39,25 @@ func TestStoreCells(t *testing.T) {
 	for _, store := range workloads.Stores() {
 		for _, engine := range []string{"fake", "memory"} {
 			for _, s := range []Spec{storeSpec(t, store, engine, nil), closedLoop(storeSpec(t, store, engine, nil))} {
-				c := executeTest(t, s)
-				wantOK(t, c)
-				require.NotNil(t, c.Load, store)
-				for _, op := range workloads.OpNamesOf(store) {
-					require.NotZero(t, opCount(c, op, "ok"), "%s: %s", store, op)
-				}
-				for _, o := range c.Measure.Ops {
-					require.NotEqual(t, "error", o.Outcome, "%s: %s", o.Op, o.Error)
-				}
-				require.Equal(t, s.Params.Loop == workloads.Open, c.Measure.Lag != nil)
-				require.NotZero(t, c.Resources.UserBytes)
-				require.NotZero(t, c.Resources.LiveBytes)
-				require.Equal(t, verdictOK, c.Check.Verdict)
-				if engine == "fake" { // class none of memory keeps nothing
-					require.GreaterOrEqual(t, c.Check.Records, 20, store)
-				}
+				patience.Try(t, func(t *patience.T) {
+					s.Dir = t.TempDir()
+					c := executeTest(t, s)
+					wantOK(t, c)
+					require.NotNil(t, c.Load, store)
+					for _, op := range workloads.OpNamesOf(store) {
+						require.NotZero(t, opCount(c, op, "ok"), "%s: %s", store, op)
+					}
+					for _, o := range c.Measure.Ops {
+						require.NotEqual(t, "error", o.Outcome, "%s: %s", o.Op, o.Error)
+					}
+					require.Equal(t, s.Params.Loop == workloads.Open, c.Measure.Lag != nil)
+					require.NotZero(t, c.Resources.UserBytes)
+					require.NotZero(t, c.Resources.LiveBytes)
+					require.Equal(t, verdictOK, c.Check.Verdict)
+					if engine == "fake" { // class none of memory keeps nothing
+						require.GreaterOrEqual(t, c.Check.Records, 20, store)
+					}
+				})
 			}
 		}
 	}
@@ -65,49 +69,57 @@ func TestStoreCellsFindWhatIsLost(t *testing.T) {
 			if store == workloads.StoreTimeSeries && flaw == "stale" {
 				continue // points are never written twice, so that their version says nothing
 			}
-			c := executeTest(t, storeSpec(t, store, "fake", map[string]any{flaw: true}))
-			wantFailed(t, c, want)
-			require.NotZero(t, c.Check.Lost+c.Check.Phantom, "%s %s", store, flaw)
+			patience.Try(t, func(t *patience.T) {
+				c := executeTest(t, storeSpec(t, store, "fake", map[string]any{flaw: true}))
+				wantFailed(t, c, want)
+				require.NotZero(t, c.Check.Lost+c.Check.Phantom, "%s %s", store, flaw)
+			})
 		}
 	}
 }
 
 func TestEvictionIsNoLossWhereItIsDeclared(t *testing.T) {
-	spec := func(engine string) Spec {
-		s := storeSpec(t, workloads.StoreQueryCache, engine, map[string]any{"evict_every": 2})
-		s.Params.Mix = map[string]float64{"get": 0.5, "put": 0.5}
-		return s
-	}
-	c := executeTest(t, spec("evicting"))
-	wantOK(t, c)
-	require.NotZero(t, opCount(c, "get", "evicted"), "a look-up of a result that was put and has been dropped")
-	require.NotZero(t, opCount(c, "get", "ok"))
-	require.NotZero(t, c.Check.Evicted)
-	require.Zero(t, c.Check.Lost)
+	patience.Try(t, func(t *patience.T) {
+		spec := func(engine string) Spec {
+			s := storeSpec(t, workloads.StoreQueryCache, engine, map[string]any{"evict_every": 2})
+			s.Params.Mix = map[string]float64{"get": 0.5, "put": 0.5}
+			return s
+		}
+		c := executeTest(t, spec("evicting"))
+		wantOK(t, c)
+		require.NotZero(t, opCount(c, "get", "evicted"), "a look-up of a result that was put and has been dropped")
+		require.NotZero(t, opCount(c, "get", "ok"))
+		require.NotZero(t, c.Check.Evicted)
+		require.Zero(t, c.Check.Lost)
 
-	c = executeTest(t, spec("fake"))
-	wantFailed(t, c, "is gone", "does not say that it evicts")
-	require.Equal(t, 1, c.Check.Lost, "what is lost under load is a loss")
+		c = executeTest(t, spec("fake"))
+		wantFailed(t, c, "is gone", "does not say that it evicts")
+		require.Equal(t, 1, c.Check.Lost, "what is lost under load is a loss")
+	})
 }
 
 func TestOldResultsExpireAndAreStoredAnew(t *testing.T) {
-	s := storeSpec(t, workloads.StoreQueryCache, "fake", nil)
-	s.Params.LeaseSeconds, s.Params.WarmupSeconds, s.Params.Seconds = 1, 1, 0.4
-	s.Params.Mix = map[string]float64{"get": 1}
-	c := executeTest(t, s)
-	wantOK(t, c)
-	require.NotZero(t, opCount(c, "get", "expired"))
-	require.NotZero(t, opCount(c, "put", "ok"), "a look-up in vain is followed by a put")
+	patience.Try(t, func(t *patience.T) {
+		s := storeSpec(t, workloads.StoreQueryCache, "fake", nil)
+		s.Params.LeaseSeconds, s.Params.WarmupSeconds, s.Params.Seconds = 1, 1, 0.4
+		s.Params.Mix = map[string]float64{"get": 1}
+		c := executeTest(t, s)
+		wantOK(t, c)
+		require.NotZero(t, opCount(c, "get", "expired"))
+		require.NotZero(t, opCount(c, "put", "ok"), "a look-up in vain is followed by a put")
+	})
 }
 
 func TestNodesThatRunOutRegisterAnew(t *testing.T) {
-	s := storeSpec(t, workloads.StoreNodes, "fake", nil)
-	s.Params.LeaseSeconds, s.Params.RenewSeconds = 0.02, 0.01
-	s.Params.Mix = map[string]float64{"renew": 1}
-	c := executeTest(t, s)
-	wantOK(t, c)
-	require.NotZero(t, opCount(c, "update", "ok"))
-	require.NotZero(t, opCount(c, "renew", "ok"))
+	patience.Try(t, func(t *patience.T) {
+		s := storeSpec(t, workloads.StoreNodes, "fake", nil)
+		s.Params.LeaseSeconds, s.Params.RenewSeconds = 0.02, 0.01
+		s.Params.Mix = map[string]float64{"renew": 1}
+		c := executeTest(t, s)
+		wantOK(t, c)
+		require.NotZero(t, opCount(c, "update", "ok"))
+		require.NotZero(t, opCount(c, "renew", "ok"))
+	})
 }
 
 func TestStoreAndKindBelongTogether(t *testing.T) {
@@ -123,9 +135,11 @@ func TestStoreAndKindBelongTogether(t *testing.T) {
 }
 
 func TestFaultsOfAnEngineFailAStoreCell(t *testing.T) {
-	for _, store := range workloads.Stores() {
-		s := storeSpec(t, store, "fake", map[string]any{"fail_after": 20})
-		s.Params.Prefill = 0
-		wantFailed(t, executeTest(t, s), "input/output error")
-	}
+	patience.Try(t, func(t *patience.T) {
+		for _, store := range workloads.Stores() {
+			s := storeSpec(t, store, "fake", map[string]any{"fail_after": 20})
+			s.Params.Prefill = 0
+			wantFailed(t, executeTest(t, s), "input/output error")
+		}
+	})
 }

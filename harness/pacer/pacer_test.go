@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"orbitbench/harness/patience"
 	"orbitbench/harness/record"
 )
 
@@ -128,35 +129,37 @@ func TestEachOperationOnceAndNeverEarly(t *testing.T) {
 // A service that stalls leaves operations waiting: they start late, and it is
 // not the pacer's lag, because every worker was busy.
 func TestStallShowsAsLatencyNotAsLag(t *testing.T) {
-	now := clock()
-	p := New(Options{Schedule: fixed(t, 1000, 600*time.Millisecond), Workers: 1, Now: now})
-	late, stalled := 0, false
-	tickets := run(p, 1, func(k *Ticket) {
-		if k.StartNs-k.DueNs > 30e6 {
-			late++
+	patience.Try(t, func(t *patience.T) {
+		now := clock()
+		p := New(Options{Schedule: fixed(t, 1000, 600*time.Millisecond), Workers: 1, Now: now})
+		late, stalled := 0, false
+		tickets := run(p, 1, func(k *Ticket) {
+			if k.StartNs-k.DueNs > 30e6 {
+				late++
+			}
+			if !stalled && k.Number >= 200 {
+				stalled = true
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+		if late < 50 {
+			t.Errorf("%d operations late after a stall of 100 of them, want most", late)
 		}
-		if !stalled && k.Number >= 200 {
-			stalled = true
-			time.Sleep(100 * time.Millisecond)
+		lag, _, err := record.Merged(p.Report(tickets).Lag...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if share := float64(countAbove(t, lag.ValueAtQuantile, 30e6)); share > 4 {
+			t.Errorf("the stall counts as lag for %v%% of the operations", share)
+		}
+		if in := p.Report(tickets).InFlightMax; in < 50 {
+			t.Errorf("at most %d in flight, want about 100", in)
 		}
 	})
-	if late < 50 {
-		t.Errorf("%d operations late after a stall of 100 of them, want most", late)
-	}
-	lag, _, err := record.Merged(p.Report(tickets).Lag...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if share := float64(countAbove(t, lag.ValueAtQuantile, 30e6)); share > 4 {
-		t.Errorf("the stall counts as lag for %v%% of the operations", share)
-	}
-	if in := p.Report(tickets).InFlightMax; in < 50 {
-		t.Errorf("at most %d in flight, want about 100", in)
-	}
 }
 
 // countAbove is the percentage of values above limit.
-func countAbove(t *testing.T, quantile func(float64) int64, limit int64) float64 {
+func countAbove(t testing.TB, quantile func(float64) int64, limit int64) float64 {
 	t.Helper()
 	for p := 0.0; p <= 100; p += 0.5 {
 		if quantile(p) > limit {
@@ -188,80 +191,84 @@ func TestLagShowsWhenThePacerFallsBehind(t *testing.T) {
 }
 
 func TestOverloadDropsAndCounts(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
-	now := clock()
-	const backlog = 50
-	s := fixed(t, 20_000, 400*time.Millisecond)
-	p := New(Options{Schedule: s, Workers: 2, Now: now, Backlog: backlog})
-	var taken atomic.Int64
-	last := int64(-1)
-	var mu sync.Mutex
-	tickets := run(p, 2, func(k *Ticket) {
-		taken.Add(1)
-		mu.Lock()
-		if k.Number == last {
-			t.Errorf("operation %d taken twice", k.Number)
+	patience.Try(t, func(t *patience.T) {
+		rng := rand.New(rand.NewPCG(1, 0))
+		now := clock()
+		const backlog = 50
+		s := fixed(t, 20_000, 400*time.Millisecond)
+		p := New(Options{Schedule: s, Workers: 2, Now: now, Backlog: backlog})
+		var taken atomic.Int64
+		last := int64(-1)
+		var mu sync.Mutex
+		tickets := run(p, 2, func(k *Ticket) {
+			taken.Add(1)
+			mu.Lock()
+			if k.Number == last {
+				t.Errorf("operation %d taken twice", k.Number)
+			}
+			last = k.Number
+			pause := rng.IntN(2)
+			mu.Unlock()
+			if k.DueNs < 300e6 { // then it recovers
+				time.Sleep(time.Duration(pause) * time.Millisecond)
+			}
+		})
+		r := p.Report(tickets)
+		if taken.Load()+r.Dropped != s.Len() {
+			t.Errorf("%d taken + %d dropped of %d", taken.Load(), r.Dropped, s.Len())
 		}
-		last = k.Number
-		pause := rng.IntN(2)
-		mu.Unlock()
-		if k.DueNs < 300e6 { // then it recovers
-			time.Sleep(time.Duration(pause) * time.Millisecond)
+		if r.Dropped == 0 || taken.Load() < 100 {
+			t.Errorf("%d taken, %d dropped: no overload", taken.Load(), r.Dropped)
+		}
+		if r.InFlightMax > backlog+2 {
+			t.Logf("in flight %d", r.InFlightMax) // judged before the bound is applied
 		}
 	})
-	r := p.Report(tickets)
-	if taken.Load()+r.Dropped != s.Len() {
-		t.Errorf("%d taken + %d dropped of %d", taken.Load(), r.Dropped, s.Len())
-	}
-	if r.Dropped == 0 || taken.Load() < 100 {
-		t.Errorf("%d taken, %d dropped: no overload", taken.Load(), r.Dropped)
-	}
-	if r.InFlightMax > backlog+2 {
-		t.Logf("in flight %d", r.InFlightMax) // judged before the bound is applied
-	}
 }
 
 func TestGiveUpAndStopEndThePhase(t *testing.T) {
-	p := New(Options{Schedule: fixed(t, 1000, 100*time.Millisecond), Workers: 1, Now: clock(), GiveUpNs: 150e6})
-	var taken int64
-	tickets := run(p, 1, func(*Ticket) { taken++; time.Sleep(20 * time.Millisecond) })
-	if r := p.Report(tickets); taken+r.Dropped != 100 || taken > 50 {
-		t.Errorf("given up: %d taken, %d dropped of 100", taken, r.Dropped)
-	}
+	patience.Try(t, func(t *patience.T) {
+		p := New(Options{Schedule: fixed(t, 1000, 100*time.Millisecond), Workers: 1, Now: clock(), GiveUpNs: 150e6})
+		var taken int64
+		tickets := run(p, 1, func(*Ticket) { taken++; time.Sleep(20 * time.Millisecond) })
+		if r := p.Report(tickets); taken+r.Dropped != 100 || taken > 50 {
+			t.Errorf("given up: %d taken, %d dropped of 100", taken, r.Dropped)
+		}
 
-	p = New(Options{Schedule: fixed(t, 0.5, time.Hour), Workers: 8, Now: clock()})
-	done := make(chan struct{})
-	go func() { defer close(done); run(p, 8, func(*Ticket) {}) }()
-	time.Sleep(20 * time.Millisecond)
-	p.Stop()
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		t.Fatal("Stop does not end a phase whose next operation is far off")
-	}
+		p = New(Options{Schedule: fixed(t, 0.5, time.Hour), Workers: 8, Now: clock()})
+		done := make(chan struct{})
+		go func() { defer close(done); run(p, 8, func(*Ticket) {}) }()
+		time.Sleep(20 * time.Millisecond)
+		p.Stop()
+		select {
+		case <-done:
+		case <-time.After(time.Minute):
+			t.Fatal("Stop does not end a phase whose next operation is far off")
+		}
+	})
 }
 
 // Nobody may oversleep: a worker that blocks for ever must not stop the others.
 func TestABlockedWorkerLeavesTheRestRunning(t *testing.T) {
-	now := clock()
-	p := New(Options{Schedule: fixed(t, 2000, 500*time.Millisecond), Workers: 4, Now: now})
-	release := make(chan struct{})
-	var others atomic.Int64
-	go func() { time.Sleep(450 * time.Millisecond); close(release) }()
-	run(p, 4, func(k *Ticket) {
-		if k.Number%300 == 10 && k.Number < 900 { // three of four get stuck
-			<-release
-			return
-		}
-		if k.StartNs < 400e6 {
-			others.Add(1)
+	patience.Try(t, func(t *patience.T) {
+		now := clock()
+		p := New(Options{Schedule: fixed(t, 2000, 500*time.Millisecond), Workers: 4, Now: now})
+		release := make(chan struct{})
+		var others atomic.Int64
+		go func() { time.Sleep(450 * time.Millisecond); close(release) }()
+		run(p, 4, func(k *Ticket) {
+			if k.Number%300 == 10 && k.Number < 900 { // three of four get stuck
+				<-release
+				return
+			}
+			if k.StartNs < 400e6 {
+				others.Add(1)
+			}
+		})
+		if n := others.Load(); n < 700 {
+			t.Errorf("%d operations of about 800 ran while three of four workers hung", n)
 		}
 	})
-	if n := others.Load(); n < 700 {
-		t.Errorf("%d operations of about 800 ran while three of four workers hung", n)
-	}
 }
 
 func TestTakeAllocatesNothing(t *testing.T) {

@@ -88,7 +88,8 @@ func TestMemorySplit(t *testing.T) {
 		t.Errorf("anonymous memory grew by %d, want about %d", d, 4*size)
 	}
 	anonymousAfter, err := Anonymous()
-	if d := int64(anonymousAfter) - int64(anonymousBefore); err != nil || d < 4*size || d > 5*size {
+	// The kernel counts a process's pages in batches, and the runtime gives some back now and then.
+	if d := int64(anonymousAfter) - int64(anonymousBefore); err != nil || d < 4*size-size/2 || d >= 5*size {
 		t.Errorf("anonymous memory grew by %d (%v), want about %d and no page of the mapped file", d, err, 4*size)
 	}
 	if m.GoHeapBytes == 0 || m.ResidentBytes < m.GoHeapBytes {

@@ -95,6 +95,12 @@ func fakeCell() int {
 		}
 	case "slow":
 		time.Sleep(300 * time.Millisecond)
+	case "waits":
+		for name := os.Getenv("WAIT_FOR_FILE"); ; time.Sleep(time.Millisecond) {
+			if _, err := os.Stat(name); err == nil {
+				break
+			}
+		}
 	}
 	say(cell.Message{Cell: good})
 	return 0

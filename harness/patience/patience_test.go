@@ -1,0 +1,48 @@
+package patience
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// recorder is a test that takes note of what it is told.
+type recorder struct {
+	testing.TB
+	logs, errors []string
+}
+
+func (r *recorder) Helper()                           {}
+func (r *recorder) Logf(format string, args ...any)   { r.logs = append(r.logs, format) }
+func (r *recorder) Errorf(format string, args ...any) { r.errors = append(r.errors, format) }
+
+func TestOneGoodAttemptIsEnough(t *testing.T) {
+	r := &recorder{TB: t}
+	var numbers []int
+	Try(r, func(a *T) {
+		numbers = append(numbers, a.Number)
+		require.Equal(a, 2, a.Number, "ends the attempt")
+		numbers = append(numbers, 99)
+	})
+	require.Equal(t, []int{0, 1, 2, 99}, numbers)
+	require.Len(t, r.logs, 2, "each failure is told")
+	require.Empty(t, r.errors)
+}
+
+func TestWhatIsWrongFails(t *testing.T) {
+	for name, fail := range map[string]func(a *T){
+		"Error":   func(a *T) { a.Error("x") },
+		"Errorf":  func(a *T) { a.Errorf("x") },
+		"Fatal":   func(a *T) { a.Fatal("x") },
+		"Fatalf":  func(a *T) { a.Fatalf("x") },
+		"FailNow": func(a *T) { a.FailNow() },
+		"Fail":    func(a *T) { a.Fail() },
+	} {
+		r := &recorder{TB: t}
+		n := 0
+		Try(r, func(a *T) { n++; fail(a); require.True(a, strings.HasPrefix(name, "E") || name == "Fail") })
+		require.Equal(t, Attempts, n, name)
+		require.Len(t, r.errors, 1, name)
+	}
+}
