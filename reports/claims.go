@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"orbitbench/harness/result"
+	"orbitbench/reports/stats"
 )
 
 // span is a range that the design note claims, in nanoseconds.
@@ -80,7 +81,7 @@ func plainName(s string) string {
 
 // verdict is how a measured figure stands to its claimed range.
 type verdict struct {
-	word string // inside, better, worse, not comparable, no claim
+	word string // inside, better, worse, at the bound, not comparable, no claim
 	// factor is how many times the figure lies below the range (better) or
 	// above it (worse); 0 for the other words.
 	factor float64
@@ -92,6 +93,7 @@ const (
 	inside        = "inside"
 	better        = "better"
 	worse         = "worse"
+	atBound       = "at the bound" // the interval over the trials does not tell on which side
 	notComparable = "not comparable"
 	noClaim       = "no claim"
 )
@@ -108,23 +110,29 @@ func (v verdict) String() string {
 func (v verdict) holds() bool { return v.word == inside || v.word == better }
 
 // judged reports whether there was a claim and a figure to compare.
-func (v verdict) judged() bool { return v.holds() || v.word == worse }
+func (v verdict) judged() bool { return v.holds() || v.word == worse || v.word == atBound }
 
-// judge compares a figure in nanoseconds with a claimed range.
-func judge(ns float64, claimed span) verdict {
+// judge compares a figure in nanoseconds, and its interval over the trials, with a
+// claimed range: outside is what lies there with its whole interval, and by more than
+// the margin that a difference takes.
+func judge(ns, lo, hi float64, claimed span) verdict {
+	lo, hi = min(lo, ns), max(hi, ns)
 	switch {
-	case ns < claimed.lo:
+	case hi < claimed.lo && ns*(1+stats.Margin) < claimed.lo:
 		return verdict{word: better, factor: claimed.lo / ns}
-	case ns > claimed.hi:
+	case lo > claimed.hi && ns > claimed.hi*(1+stats.Margin):
 		return verdict{word: worse, factor: ns / claimed.hi}
+	case claimed.lo <= lo && hi <= claimed.hi:
+		return verdict{word: inside}
 	}
-	return verdict{word: inside}
+	return verdict{word: atBound, reason: fmt.Sprintf("its interval %s meets a bound of the claim, or misses it by less than %.0f%%", durationRange(lo, hi), 100*stats.Margin)}
 }
 
 // aspect is one measured column of the note's table.
 type aspect struct {
 	name    string
 	central string // what figure is
+	key     string // of the metric that it is
 	claimed func(*claim) span
 	// figure is the row's central figure in nanoseconds: p50 of a latency, the
 	// median of recovery times.
@@ -135,17 +143,17 @@ type aspect struct {
 
 var (
 	writeAspect = aspect{
-		"write", "p50", func(c *claim) span { return c.write },
+		"write", "p50", "write_p50", func(c *claim) span { return c.write },
 		func(r *row) (float64, bool) { return p50(r, opWrite) },
 		func(*row) string { return "no renewal succeeded" },
 	}
 	readAspect = aspect{
-		"read", "p50", func(c *claim) span { return c.read },
+		"read", "p50", "read_p50", func(c *claim) span { return c.read },
 		func(r *row) (float64, bool) { return p50(r, opRead) },
 		func(*row) string { return "the load has no reads" },
 	}
 	recoveryAspect = aspect{
-		"recovery", "median", func(c *claim) span { return c.recovery },
+		"recovery", "median", "recovery", func(c *claim) span { return c.recovery },
 		func(r *row) (float64, bool) { return median(r.recovery.firstRead) },
 		func(r *row) string {
 			if r.recovery.reason != "" {
@@ -178,7 +186,11 @@ func (a aspect) verdict(r *row) verdict {
 	case ok && a.name != "recovery" && r.invalid:
 		return verdict{word: notComparable, reason: "not valid"}
 	case ok:
-		return judge(ns, a.claimed(c))
+		lo, hi, interval, _ := metricOf(a.key).between(r)
+		if !interval {
+			lo, hi = ns, ns // too few trials for one: a look
+		}
+		return judge(ns, lo, hi, a.claimed(c))
 	case r.status != statusOK:
 		return verdict{word: notComparable, reason: string(r.status)}
 	}
@@ -199,7 +211,7 @@ func (r *Report) belowFloor(c *claim, durability string) bool {
 func (r *Report) Claims() string {
 	var parts []string
 	for _, b := range r.blocks {
-		var judged, holds, below int
+		var judged, holds, below, edge int
 		claimed := 0
 		for _, row := range b.rows {
 			c := claimFor(row.engine)
@@ -217,6 +229,9 @@ func (r *Report) Claims() string {
 			if v.holds() {
 				holds++
 			}
+			if v.word == atBound {
+				edge++
+			}
 		}
 		switch {
 		case claimed == 0 || b.params == nil && judged == 0:
@@ -226,6 +241,9 @@ func (r *Report) Claims() string {
 			continue
 		}
 		part := fmt.Sprintf("%d of %d hold under %s", holds, judged, r.blockName(b))
+		if edge > 0 {
+			part += fmt.Sprintf(" (%d at a bound, not told)", edge)
+		}
 		if floor, ok := r.floorQuantile(0.5); ok && below > 0 {
 			which := "all"
 			if below < judged {
@@ -238,7 +256,22 @@ func (r *Report) Claims() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return "Claimed write ranges, judged by p50: " + strings.Join(parts, "; ") + "."
+	by := "p50 and its interval over the trials"
+	if n := r.fewestTrials(); n < stats.LeastForInterval {
+		by = "p50 of " + plural(n, "trial") + ", which is a look"
+	}
+	return "Claimed write ranges, judged by " + by + ": " + strings.Join(parts, "; ") + "."
+}
+
+// fewestTrials is the smallest number of trials behind a row of leases.
+func (r *Report) fewestTrials() int {
+	n := 0
+	r.eachOK(func(_ *block, row *row) {
+		if n == 0 || row.trials < n {
+			n = row.trials
+		}
+	})
+	return n
 }
 
 // blockName names a block by its durability, and by its load as well where the

@@ -11,14 +11,22 @@ import (
 func TestJudge(t *testing.T) {
 	claimed := span{5 * us, 20 * us}
 	for ns, want := range map[float64]string{
-		5 * us: "inside", 20 * us: "inside", 12 * us: "inside", 2.5 * us: "better 2.0x", 100 * us: "worse 5.0x", 21 * us: "worse 1.05x",
+		5 * us: "inside", 20 * us: "inside", 12 * us: "inside", 2.5 * us: "better 2.0x", 100 * us: "worse 5.0x", 22 * us: "worse 1.10x",
 	} {
-		v := judge(ns, claimed)
+		v := judge(ns, ns, ns, claimed)
 		require.Equal(t, want, v.String())
 		require.Equal(t, v.word != worse, v.holds())
 		require.True(t, v.judged())
 	}
 	require.False(t, verdict{word: notComparable}.judged())
+	// What meets a bound with its interval, or misses it by less than the margin, is not told.
+	for _, ns := range [][3]float64{{21 * us, 21 * us, 21 * us}, {30 * us, 19 * us, 40 * us}, {19 * us, 18 * us, 21 * us}, {4 * us, 3 * us, 6 * us}, {4.9 * us, 4.8 * us, 4.95 * us}} {
+		v := judge(ns[0], ns[1], ns[2], claimed)
+		require.Equal(t, atBound, v.word, ns)
+		require.NotEmpty(t, v.reason)
+		require.True(t, v.judged() && !v.holds())
+	}
+	require.Equal(t, worse, judge(30*us, 21*us, 40*us, claimed).word)
 }
 
 func TestClaimTableIsTheDesignNotes(t *testing.T) {
@@ -47,10 +55,10 @@ func TestClaimNamesAreReadAsPeopleWriteThem(t *testing.T) {
 
 func TestClaimsAreJudgedPerClassAndAgainstTheFloor(t *testing.T) {
 	r := load(t, writeRun(t, []string{"appendlog", "pebble", "bbolt"}, 1, nil, nil))
-	require.Equal(t, "Claimed write ranges, judged by p50: 2 of 2 hold under process; 0 of 2 hold under sync, where all lie below the device's floor (p50 95.2 us).", r.Claims())
+	require.Equal(t, "Claimed write ranges, judged by p50 of 1 trial, which is a look: 2 of 2 hold under process; 0 of 2 hold under sync, where all lie below the device's floor (p50 95.2 us).", r.Claims())
 
 	r = load(t, writeRun(t, []string{"appendlog"}, 1, nil, func(run *result.Run) { run.Floors = nil }))
-	require.Equal(t, "Claimed write ranges, judged by p50: 1 of 1 hold under process; 0 of 1 hold under sync.", r.Claims())
+	require.Equal(t, "Claimed write ranges, judged by p50 of 1 trial, which is a look: 1 of 1 hold under process; 0 of 1 hold under sync.", r.Claims())
 	require.Contains(t, r.warnings[0], "no device floor")
 
 	require.Empty(t, load(t, writeRun(t, []string{"bbolt"}, 1, nil, nil)).Claims())

@@ -3,7 +3,6 @@ package reports
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"orbitbench/harness/result"
 	"orbitbench/reports/stats"
@@ -26,10 +25,6 @@ type deviation struct {
 	known bool // there were enough pairs for an interval
 }
 
-// marginShare is the least difference that is called one (the rule of compare:
-// 5%, or twice the noise).
-const marginShare = 0.05
-
 func (s deviation) text() string {
 	if !s.known {
 		return "not known"
@@ -38,7 +33,7 @@ func (s deviation) text() string {
 }
 
 // margin is the difference below which two engines are alike.
-func (s deviation) margin() float64 { return max(marginShare, 2*s.share) }
+func (s deviation) margin() float64 { return max(stats.Margin, 2*s.share) }
 
 // splitControls takes the A/A controls out of items: they are nobody's result.
 func splitControls(items []item) (rest []item, controls map[string]item) {
@@ -115,27 +110,4 @@ func opPlural(op string) string {
 		return "renewals"
 	}
 	return "operations " + op
-}
-
-// alike returns the rows whose merged p99 lies within the margin of the first
-// one's, the first included. Where the noise is not known it is the first alone.
-func (n *noise) alike(rows []*row) []*row {
-	if n == nil || !n.p99.known {
-		return rows[:1]
-	}
-	best, _ := rows[0].latency(opWrite).quantile(0.99)
-	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool {
-		ns, _ := r.latency(opWrite).quantile(0.99)
-		return float64(ns) > float64(best)*(1+n.p99.margin())
-	})
-}
-
-// p99List names rows with their p99.
-func p99List(rows []*row) string {
-	var names []string
-	for _, r := range rows {
-		ns, _ := r.latency(opWrite).quantile(0.99)
-		names = append(names, r.name()+" "+duration(float64(ns)))
-	}
-	return list(names)
 }

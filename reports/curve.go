@@ -11,12 +11,15 @@ import (
 	"strings"
 
 	"orbitbench/harness/result"
+	"orbitbench/reports/stats"
 )
 
 // curveBlock is the recovery curve of every engine under one durability.
 type curveBlock struct {
 	durability string
-	points     []*curvePoint // by log, size and engine in the order of the run
+	points     []*curvePoint  // by log, size and engine in the order of the run
+	at         []*curvePoint  // the largest store with the longest log, that can be ranked
+	contest    *stats.Contest // of at; nil without any
 }
 
 // curvePoint is one engine with one size and log. Times are in nanoseconds by cache.
@@ -171,44 +174,69 @@ const curveLegend = "The interval holds the median with 95% (by order statistics
 	"Recovery runs from before the start of the process to the first verified read, from a copy of one killed store; cold is with the page cache dropped, warm with it filled. " +
 	"Log is what was acknowledged between the checkpoint and the kill. Reads are single leases at random after the recovery: an engine that reads its whole store at open has them in memory by then."
 
-// curveVerdict says who recovers the largest store fastest, cold.
-func (b *curveBlock) verdict() string {
-	head := strings.ToUpper(b.durability[:1]) + b.durability[1:] + " recovery: "
+// stand holds the engines against each other where it is hardest: the largest
+// store, the longest log, cold.
+func (b *curveBlock) stand() {
 	largest := 0
 	for _, p := range b.points {
 		if p.rankable() {
 			largest = max(largest, p.leases)
 		}
 	}
-	var at []*curvePoint
-	for _, p := range b.points {
+	wanted := ""
+	for _, p := range b.points { // they ascend by log
 		if p.leases == largest && p.rankable() {
-			at = append(at, p)
+			wanted = p.wanted
 		}
 	}
-	if len(at) == 0 {
+	var series []stats.Series
+	for _, p := range b.points {
+		if p.leases == largest && p.wanted == wanted && p.rankable() {
+			b.at = append(b.at, p)
+			var s stats.Series
+			for _, ns := range p.read["cold"] {
+				s.Trials = append(s.Trials, stats.Trial{Value: ns})
+			}
+			series = append(series, s)
+		}
+	}
+	if len(b.at) > 0 {
+		b.contest = stats.NewContest(series, func(x, y int) stats.Floor {
+			return stats.NoiseFloor(nil, "", series[x].Values(), series[y].Values())
+		}, seedOfVerdicts)
+	}
+}
+
+// verdict says who recovers the largest store fastest, cold.
+func (b *curveBlock) verdict() string {
+	head := strings.ToUpper(b.durability[:1]) + b.durability[1:] + " recovery: "
+	if len(b.at) == 0 {
 		return head + "nothing was measured cold"
 	}
-	wanted := at[len(at)-1].wanted // the longest log
-	at = slices.DeleteFunc(at, func(p *curvePoint) bool { return p.wanted != wanted })
-	slices.SortStableFunc(at, func(x, y *curvePoint) int {
-		mx, _ := median(x.read["cold"])
-		my, _ := median(y.read["cold"])
-		return cmp.Compare(mx, my)
-	})
-	conditions := fmt.Sprintf("%s leases, a log of %s renewals, cold", round(float64(largest)), wanted)
-	best := at[0]
-	text := fmt.Sprintf("%s reads %s after its start", best.engine.Name, spread(best.read["cold"]))
-	if len(at) > 1 {
-		next := at[1]
-		_, top := interval(best.read["cold"])
-		if low, _ := interval(next.read["cold"]); low <= top {
-			text = fmt.Sprintf("no single winner, %s and %s overlap: %s and %s", best.engine.Name, next.engine.Name, spread(best.read["cold"]), spread(next.read["cold"]))
-		} else {
-			text += fmt.Sprintf(", then %s %s", next.engine.Name, spread(next.read["cold"]))
+	figures := func(at []int) string {
+		var parts []string
+		for _, i := range at {
+			parts = append(parts, b.at[i].engine.Name+" "+spread(b.at[i].read["cold"]))
 		}
+		return list(parts)
 	}
-	return head + text + "; " + conditions
+	order, level, worse := b.contest.Order(), b.contest.Level(), b.contest.Worse()
+	best := b.at[order[0]]
+	text := ""
+	switch {
+	case len(order) == 1:
+		text = figures(order[:1]) + " after its start, alone"
+	case !b.contest.Decided():
+		text = fmt.Sprintf("no winner is declared, %s; fastest was %s, then %s", b.contest.Against(order[1]).Why, figures(order[:1]), figures(order[1:2]))
+	case len(level) == 1:
+		text = fmt.Sprintf("%s reads %s after its start and is faster than every other", best.engine.Name, spread(best.read["cold"]))
+	default:
+		text = "no single winner, not told apart are " + figures(level)
+	}
+	if len(worse) > 0 {
+		text += ", slower are " + figures(worse)
+	}
+	return head + text + fmt.Sprintf("; %s leases, a log of %s renewals, cold", round(float64(best.leases)), best.wanted)
 }
 
 func (r *Report) textCurve(t *textWriter, b *curveBlock) []column {

@@ -20,9 +20,9 @@ type clause struct {
 	block *block
 }
 
-// decisive are the metrics that decide; complexity has proxies only and is
-// named as the price.
-var decisive = []string{"write_p99", "read_p99", "recovery", "memory_per_million"}
+// decisive are the metrics that decide, each with those that stand in where its
+// trials have too few samples. Complexity has proxies only and is named as the price.
+var decisive = [][]string{{"write_p99"}, {"read_p99", "read_p50"}, {"recovery"}, {"memory_per_million"}}
 
 // candidates are the rows of a block that answer for the note's three choices
 // and may be ranked, with what is missing.
@@ -53,49 +53,59 @@ func (r *Report) decisionBlock() *block {
 	return best
 }
 
-// lead is who is best in one metric: one row, or several whose trials overlap.
-type lead struct {
-	metric  metric
-	leaders []*row
-	others  []*row
-}
-
-func leadOf(m metric, rows []*row) (lead, bool) {
-	l := lead{metric: m}
-	var have []*row
-	for _, row := range rows {
-		if v, ok := m.value(row); ok && v > 0 {
-			have = append(have, row)
+// decisiveStandings are the note's choices in each metric that decides, for two of
+// them at least.
+func (r *Report) decisiveStandings() []*standing {
+	if r.deciding != nil {
+		return r.deciding
+	}
+	b := r.decisionBlock()
+	if b == nil {
+		return nil
+	}
+	rows, _ := b.candidates()
+	for _, keys := range decisive {
+		for i, key := range keys {
+			m := metricOf(key)
+			short := slices.ContainsFunc(rows, func(row *row) bool { return m.few != nil && m.few(row) != "" })
+			if short && i < len(keys)-1 {
+				continue
+			}
+			if s := b.standingOf(m, rows); s != nil && len(s.rows) > 1 {
+				r.deciding = append(r.deciding, s)
+			}
+			break
 		}
 	}
-	if len(have) < 2 {
-		return l, false
+	return r.deciding
+}
+
+// sentence is the evidence of one metric: who is best, who is not told from it,
+// and who is worse.
+func (s *standing) sentence() string {
+	name := s.metric.name()
+	if s.undecided() != "" {
+		return name + ": " + s.named(s.order()) + ", not decided"
 	}
-	slices.SortStableFunc(have, func(x, y *row) int {
-		vx, _ := m.value(x)
-		vy, _ := m.value(y)
-		return cmp.Compare(vx, vy)
-	})
-	_, top := m.extremes(have[0])
-	for _, row := range have {
-		if lo, _ := m.extremes(row); row == have[0] || lo <= top {
-			l.leaders = append(l.leaders, row)
-		} else {
-			l.others = append(l.others, row)
+	level, worse := s.level(), s.worse()
+	text := name + ": " + s.named(level)
+	if len(level) > 1 {
+		text += " not told apart"
+		if doubts := s.doubts(); doubts != "" {
+			text += " (" + doubts + ")"
 		}
 	}
-	return l, true
-}
-
-func (l lead) sentence() string {
-	var parts []string
-	for _, row := range append(slices.Clone(l.leaders), l.others...) {
-		parts = append(parts, row.name()+" "+strings.TrimSuffix(l.metric.show(row), fewMark))
+	if len(worse) > 0 {
+		var parts []string
+		for _, row := range worse {
+			parts = append(parts, fmt.Sprintf("%s %s, %s", row.name(), strings.TrimSuffix(s.figure(row), fewMark), s.beside(row)))
+		}
+		text += ", worse " + strings.Join(parts, " and ") + fmt.Sprintf(" (p %s)", pText(s.largestP()))
 	}
-	return l.metric.name() + ": " + strings.Join(parts, ", ") + map[bool]string{true: " (their trials overlap)", false: ""}[len(l.leaders) > 1 && len(l.others) == 0]
+	return text
 }
 
-// Decision answers the note's question in sentences; nil where fewer than two
+// decision answers the note's question in sentences; nil where fewer than two
 // of its choices were measured under one class.
 func (r *Report) decision() []clause {
 	b := r.decisionBlock()
@@ -103,22 +113,15 @@ func (r *Report) decision() []clause {
 		return nil
 	}
 	rows, absent := b.candidates()
-	var leads []lead
-	for _, key := range decisive {
-		if l, ok := leadOf(metricOf(key), rows); ok {
-			leads = append(leads, l)
-		}
-	}
-	answer := r.answer(b, rows, leads)
-	if rest, ok := strings.CutPrefix(answer, "no "); ok { // an engine's name keeps its small letter
-		answer = "No " + rest
-	}
-	out := []clause{{answer, b}}
+	all := r.decisiveStandings()
+	out := []clause{{r.answer(rows, all), b}}
 	var evidence []string
-	for _, l := range leads {
-		evidence = append(evidence, l.sentence())
+	for _, s := range all {
+		evidence = append(evidence, s.sentence())
 	}
-	out = append(out, clause{"The evidence, under " + r.blockName(b) + ": " + strings.Join(evidence, "; ") + ".", b})
+	if len(evidence) > 0 {
+		out = append(out, clause{"The evidence, under " + r.blockName(b) + ": " + strings.Join(evidence, "; ") + ".", b})
+	}
 	if price := priceOf(rows); price != "" {
 		out = append(out, clause{price, b})
 	}
@@ -132,53 +135,54 @@ func (r *Report) decision() []clause {
 	return append(out, clause{limits + ".", b})
 }
 
-// fewestTrials is the smallest number of trials behind any of the rows.
-func fewestTrials(rows []*row) int {
-	return slices.MinFunc(rows, func(x, y *row) int { return cmp.Compare(x.trials, y.trials) }).trials
-}
-
-// answer is the rule: who is best, or level with the best, in every decisive
-// figure is the answer; code of one's own has to beat RocksDB in one of them
-// to be worth it.
-func (r *Report) answer(b *block, rows []*row, leads []lead) string {
-	level := slices.Clone(rows)
-	for _, l := range leads {
-		level = slices.DeleteFunc(level, func(row *row) bool { return slices.Contains(l.others, row) })
+// answer is the rule: who is in no decisive figure worse than the best is the
+// answer; code of one's own has to beat RocksDB in one of them to be worth it.
+func (r *Report) answer(rows []*row, all []*standing) string {
+	decided := slices.DeleteFunc(slices.Clone(all), func(s *standing) bool { return s.undecided() != "" })
+	if len(all) == 0 {
+		return "Not decided: no figure was measured for two of the choices."
+	}
+	if len(decided) == 0 {
+		return fmt.Sprintf("Not decided: %s. What the figures point to is a look, and no result.", all[0].undecided())
 	}
 	preface := ""
-	if n := fewestTrials(rows); n < trialsToRank {
-		preface = fmt.Sprintf("Not decided: %s, and it takes %d to tell a difference from noise. What they point to: ", plural(n, "trial"), trialsToRank)
+	if n := len(all) - len(decided); n > 0 {
+		preface = fmt.Sprintf("Of %s that decide %d could not be told. ", plural(len(all), "figure"), n)
 	}
-	var names []string
-	rocks := slices.IndexFunc(rows, func(row *row) bool { return claimFor(row.engine).title == "RocksDB" })
-	for _, row := range level {
-		names = append(names, row.name())
+	level := slices.Clone(rows)
+	for _, s := range decided {
+		level = slices.DeleteFunc(level, func(row *row) bool { return slices.Contains(s.worse(), row) })
 	}
+	rocks := slices.IndexFunc(level, func(row *row) bool { return claimFor(row.engine).title == "RocksDB" })
 	switch {
-	case len(leads) == 0:
-		return preface + "no figure was measured for two of the choices."
 	case len(level) == len(rows):
-		return preface + "no measured reason to prefer one: " + list(names) + " are level in every figure that decides; take the one that you need not write."
-	case rocks >= 0 && slices.Contains(level, rows[rocks]):
-		return preface + "RocksDB is best or level in every figure that decides: no measured reason to write an engine."
+		return preface + "No measured reason to prefer one: " + namesOf(level) + " are not told apart in any figure that decides; take the one that you need not write."
+	case rocks >= 0:
+		return preface + "RocksDB (" + level[rocks].name() + ") is worse than no other in any figure that decides: no measured reason to write an engine."
 	case len(level) == 1:
-		return preface + level[0].name() + " is best or level in every figure that decides."
+		return preface + "The answer is " + claimFor(level[0].engine).title + " (" + level[0].name() + "): best, or not told apart from the best, in every figure that decides."
 	case len(level) > 1:
-		return preface + list(names) + " are level with each other and best in every figure that decides."
-	}
-	won := map[*row][]string{}
-	for _, l := range leads {
-		for _, row := range l.leaders {
-			won[row] = append(won[row], l.metric.name())
-		}
+		return preface + "The answer is one of " + namesOf(level) + ", which are best, or not told apart from the best, in every figure that decides."
 	}
 	var parts []string
 	for _, row := range rows {
-		if len(won[row]) > 0 {
-			parts = append(parts, row.name()+" leads or is level in "+list(won[row]))
+		var won, lost []string
+		for _, s := range decided {
+			switch {
+			case slices.Contains(s.level(), row):
+				won = append(won, s.metric.name())
+			case slices.Contains(s.worse(), row):
+				lost = append(lost, s.metric.name())
+			}
+		}
+		switch {
+		case len(won) == 0:
+			parts = append(parts, row.name()+" is worse in all of them")
+		default:
+			parts = append(parts, row.name()+" leads or is not told from the leader in "+list(won)+" and is worse in "+list(lost))
 		}
 	}
-	return preface + "no choice is best in everything: " + strings.Join(parts, "; ") + ". Which it is depends on what counts: see the chooser."
+	return preface + "No choice is best in everything: " + strings.Join(parts, "; ") + ". Which it is depends on what counts: see the chooser."
 }
 
 // priceOf names what the choices cost to keep, by proxy.
@@ -202,4 +206,9 @@ func priceOf(rows []*row) string {
 		return ""
 	}
 	return "The price, by proxy: " + strings.Join(parts, "; ") + "."
+}
+
+// fewestTrials is the smallest number of trials behind any of the rows.
+func fewestTrials(rows []*row) int {
+	return slices.MinFunc(rows, func(x, y *row) int { return cmp.Compare(x.trials, y.trials) }).trials
 }

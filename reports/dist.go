@@ -20,8 +20,9 @@ const fewSamples = 10
 type dist struct {
 	hist       *hdrhistogram.Histogram // of all trials, in nanoseconds
 	trials     []trialQuantiles
-	outOfRange uint64 // samples beyond the histogram's range: they lie above every quantile
-	min, max   int64  // nanoseconds, exact; max knows nothing of out-of-range samples
+	counts     []uint64 // samples of each of trials
+	outOfRange uint64   // samples beyond the histogram's range: they lie above every quantile
+	min, max   int64    // nanoseconds, exact; max knows nothing of out-of-range samples
 }
 
 // quantiles are those of which the trials' own values are kept. The histograms
@@ -75,7 +76,7 @@ func (d *dist) add(l result.Latency) (*dist, error) {
 		}
 		own[i] = ns
 	}
-	d.trials = append(d.trials, own)
+	d.trials, d.counts = append(d.trials, own), append(d.counts, one.count())
 	d.min, d.max = min(d.min, l.MinNs), max(d.max, l.MaxNs)
 	if d.hist == nil {
 		d.hist = h.Clone()

@@ -44,7 +44,7 @@ func TestABrokenPromiseIsNotRanked(t *testing.T) {
 	verdict := r.Verdict()
 	require.Contains(t, verdict, "sync: pebble is the only engine that can be ranked")
 	require.Contains(t, verdict, "appendlog is disqualified for acknowledging before the promise of its class")
-	require.Contains(t, verdict, "process: appendlog wins", "the other class is judged by itself")
+	require.Contains(t, verdict, "process: 3 trials of the 7 that it takes, no winner is declared; lowest p99 of renewals was appendlog", "the other class is judged by itself")
 
 	var text, markdown strings.Builder
 	require.NoError(t, r.Text(&text, TextOptions{Width: 400}))

@@ -18,6 +18,8 @@ type block struct {
 	params     *result.Params // of its cells, nil where no cell says
 	rows       []*row         // one per engine of the run (and path), in the order of the run
 	noise      *noise         // of the A/A controls; nil without any
+	twins      []twin         // rows beside their A/A controls
+	first      *standing      // who is first in the headline figure; nil without rows to rank
 }
 
 // row is one engine in a block: all its trials.
@@ -29,7 +31,8 @@ type row struct {
 	status status
 	reason string
 
-	trials, planned int // ok trials of the renewal workload; trials that were planned
+	trials, planned int   // ok trials of the renewal workload; trials that were planned
+	numbers         []int // of the ok trials
 	ops             map[opKey]*op
 	offered         float64   // operations per second, 0 in a closed loop
 	achieved        []float64 // per trial
@@ -206,6 +209,9 @@ func (r *Report) group() error {
 			return err
 		}
 		b.noise = noiseOf(b, byBlock[b], controls)
+		if err := r.addTwins(b, byBlock[b], controls); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -112,15 +112,21 @@ func (r *Report) pageSubtitle() string {
 	return strings.Join(parts, " · ")
 }
 
-func (r *Report) pageAlarms() []string {
-	var out []string
+func (r *Report) pageAlarms() []template.HTML {
+	var out []template.HTML
 	for _, l := range r.DataLoss() {
-		out = append(out, "Data loss: "+l+".")
+		engine, _, _ := strings.Cut(l, " ")
+		text := "Data loss: " + l + "."
+		if i := slices.IndexFunc(r.allBlocks(), func(b *block) bool { return strings.Contains(l, " under "+b.place()+" ") }); i >= 0 {
+			out = append(out, r.linked(text, r.allBlocks()[i]))
+			continue
+		}
+		out = append(out, linkedTo(text, map[string]string{engine: "#survival"}, "crash"))
 	}
 	for _, b := range r.allBlocks() {
 		for _, row := range b.rows {
 			if row.early() {
-				out = append(out, fmt.Sprintf("%s under %s acknowledges before the promise of its class.", row.name(), b.place()))
+				out = append(out, r.linked(fmt.Sprintf("%s under %s acknowledges before the promise of its class.", row.name(), b.place()), b))
 			}
 		}
 	}
@@ -148,6 +154,19 @@ func (r *Report) blockAnchor(b *block) string { return "class-" + slug(r.nameOf(
 // anchor is where the figures of a row stand.
 func (r *Report) anchor(b *block, row *row) string {
 	return slug(r.nameOf(b)) + "-" + slug(row.name())
+}
+
+// claimsAnchor is where a block's claims are judged.
+func (r *Report) claimsAnchor(b *block) string { return "claims-" + slug(r.nameOf(b)) }
+
+// capacityAnchor is where an engine's capacity stands.
+func capacityAnchor(b *capacityBlock, row *capacityRow) string {
+	return "capacity-" + slug(b.workload) + "-" + slug(b.durability) + "-" + slug(row.engine.Name)
+}
+
+// curveAnchor is where a point of a recovery curve stands.
+func curveAnchor(b *curveBlock, p *curvePoint) string {
+	return slug(p.workload) + "-" + slug(b.durability) + "-" + slug(p.engine.Name)
 }
 
 func glossaryHref(key string) string { return "#explain-" + slug(key) }

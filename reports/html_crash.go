@@ -39,12 +39,33 @@ func (r *Report) crashSection() (page.Section, error) {
 	return s, nil
 }
 
+const crashTable = "crash-matrix"
+
+func crashAnchor(row CrashRow) string {
+	return "crash-" + slug(row.Durability) + "-" + slug(row.Engine)
+}
+
+// anchors are where the engines of the matrix stand, by "NAME under DURABILITY"; an
+// engine alone leads to its first row, and the total to the first row of all.
+func (b *crashBlock) anchors() map[string]string {
+	href := map[string]string{}
+	for _, row := range b.rows {
+		href[row.Engine+" under "+row.Durability] = "#" + crashAnchor(row)
+		for _, name := range []string{row.Engine, "crashes"} {
+			if href[name] == "" {
+				href[name] = "#" + crashAnchor(row)
+			}
+		}
+	}
+	return href
+}
+
 // crashSigns are the marks of the matrix as the page shows them.
 var crashSigns = map[CrashMark]string{CrashKept: "✓", CrashWithin: "½", CrashBroken: "✗", CrashKnown: "✗ known", CrashNotTested: "–", CrashFailed: "!"}
 
 // crashPageTable is the matrix, each cell with its sign in words as well.
 func (r *Report) crashPageTable() (*page.Table, []template.HTML) {
-	t := &page.Table{ID: "crash-matrix", Caption: sentence(r.crashes.totals()) + " ✓ kept everything that the class promises in every crash; ½ lost acknowledged commits, and only within the declared window; " +
+	t := &page.Table{ID: crashTable, Caption: sentence(r.crashes.totals()) + " ✓ kept everything that the class promises in every crash; ½ lost acknowledged commits, and only within the declared window; " +
 		"✗ broke an invariant, and lost at most so many acknowledged commits in one crash; known: only by findings known of an engine that is not ours; – was not tested; ! the tool failed.",
 		Columns: []page.Column{{Head: "engine", Left: true}, {Head: "class", Left: true}}}
 	for _, m := range r.crashes.methods {
@@ -53,7 +74,7 @@ func (r *Report) crashPageTable() (*page.Table, []template.HTML) {
 	t.Columns[1].Group = ""
 	looks := r.styles()
 	for _, row := range r.crashes.rows {
-		line := page.Row{ID: "crash-" + slug(row.Durability) + "-" + slug(row.Engine), Engine: row.Engine, Glyph: looks[row.Engine].Shape.Mark(), Head: row.Engine, Cells: []page.Cell{{Text: row.Durability, Left: true}}}
+		line := page.Row{ID: crashAnchor(row), Engine: row.Engine, Glyph: looks[row.Engine].Shape.Mark(), Head: row.Engine, Cells: []page.Cell{{Text: row.Durability, Left: true}}}
 		for _, c := range row.Cells {
 			text := strings.TrimSpace(crashSigns[c.Mark] + " " + strings.TrimSpace(strings.TrimPrefix(c.Text, string(c.Mark))))
 			if c.Mark == CrashNotTested {

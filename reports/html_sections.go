@@ -21,7 +21,7 @@ func (r *Report) capacitySection() (page.Section, error) {
 		if b.promise != nil {
 			caption += ": " + b.promiseText()
 		}
-		t := r.pageTable(b.table(), caption, func(i int) (string, *row) { return "", &row{engine: b.rows[i].engine} })
+		t := r.pageTable(b.table(), caption, func(i int) (string, *row) { return capacityAnchor(b, b.rows[i]), &row{engine: b.rows[i].engine} })
 		s.Parts = append(s.Parts, part, page.Part{Table: t})
 	}
 	if len(r.capacityBlocks) == 0 {
@@ -98,7 +98,7 @@ func (r *Report) recoverySection() (page.Section, error) {
 		}
 		t := r.pageTable(b.table(), "Recovery under "+b.durability+". "+curveLegend, nil)
 		for j, p := range b.points {
-			t.Rows[j].Engine = p.engine.Name
+			t.Rows[j].Engine, t.Rows[j].ID = p.engine.Name, curveAnchor(b, p)
 		}
 		s.Parts = append(s.Parts, part, page.Part{Table: t})
 	}

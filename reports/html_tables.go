@@ -79,6 +79,9 @@ func (r *Report) comparisonSection() (page.Section, error) {
 		if text := b.promises(); text != "" {
 			s.Parts = append(s.Parts, page.Part{Text: r.linked(text, b)})
 		}
+		if t := r.evidenceTable(b); len(t.Rows) > 0 {
+			s.Parts = append(s.Parts, page.Part{Folded: "How they were told apart", Table: t})
+		}
 		if b.noise != nil {
 			s.Parts = append(s.Parts, page.Part{Text: r.linked(b.noise.String(), b)})
 		}
@@ -204,7 +207,7 @@ func (r *Report) claimsSection() (page.Section, error) {
 }
 
 func (r *Report) claimsPart(b *block) []page.Part {
-	t := &page.Table{ID: "claims-" + slug(r.nameOf(b)), Caption: "Claimed against measured under " + r.blockName(b), Columns: []page.Column{{Head: "engine", Left: true}, {Head: "answers for", Left: true}}}
+	t := &page.Table{ID: r.claimsAnchor(b), Caption: "Claimed against measured under " + r.blockName(b), Columns: []page.Column{{Head: "engine", Left: true}, {Head: "answers for", Left: true}}}
 	_, notes := r.claimsTable(b)
 	rows := slices.DeleteFunc(slices.Clone(b.rows), func(row *row) bool { return claimFor(row.engine) == nil || !row.hasFigures() })
 	shown := slices.DeleteFunc(slices.Clone(aspects), func(a aspect) bool { return a.unjudged(rows) != "" })

@@ -5,6 +5,7 @@ import (
 
 	"orbitbench/harness/result"
 	"orbitbench/reports/page"
+	"orbitbench/reports/stats"
 )
 
 // validity is what must hold for the comparison to be valid, each with what was found.
@@ -170,7 +171,7 @@ func (r *Report) checkNoise() page.Check {
 			break
 		}
 	}
-	if mid < 1.3 && fewest >= trialsToRank {
+	if mid < 1.3 && fewest >= stats.LeastTrials {
 		c.State = isGood
 	}
 	return c

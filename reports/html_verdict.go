@@ -62,25 +62,25 @@ func (r *Report) lead() []template.HTML {
 		}
 		out = append(out, r.linked(sentence(r.blockName(b)+": "+b.verdict())+b.besides(), b))
 	}
-	add := func(text, section string) {
-		var names []string
-		href := map[string]string{}
-		for _, e := range r.Run.Engines {
-			names, href[e.Name] = append(names, e.Name), "#"+section
-		}
-		out = append(out, link(sentence(text), names, href)+template.HTML(fmt.Sprintf(` <a class="cells" href="#%s">cells</a>`, section)))
-	}
 	for _, b := range r.capacityBlocks {
-		add("capacity, "+r.capacityVerdict(b), "capacity")
+		href := map[string]string{}
+		for _, row := range b.rows {
+			href[row.engine.Name] = "#" + capacityAnchor(b, row)
+		}
+		out = append(out, linkedTo("capacity, "+r.capacityVerdict(b), href, "capacity"))
 	}
 	for _, b := range r.curveBlocks {
-		add(b.verdict(), "recovery")
+		href := map[string]string{}
+		for _, p := range b.at {
+			href[p.engine.Name] = "#" + curveAnchor(b, p)
+		}
+		out = append(out, linkedTo(b.verdict(), href, "recovery"))
 	}
 	if r.crashes != nil {
-		add(r.crashes.verdict(), "crash")
+		out = append(out, linkedTo(r.crashes.verdict(), r.crashes.anchors(), "crash-matrix"))
 	}
 	if claims := r.Claims(); claims != "" {
-		out = append(out, template.HTML(template.HTMLEscapeString(claims)+` <a class="cells" href="#claims">cells</a>`))
+		out = append(out, r.linkedClaims(claims))
 	}
 	if len(out) == 0 {
 		out = append(out, template.HTML(template.HTMLEscapeString(sentence("no renewal cell was planned, nothing is ranked"))))
@@ -88,13 +88,30 @@ func (r *Report) lead() []template.HTML {
 	return out
 }
 
-// besides says of the first of the ranked rows what its p99 does not: how it
+// linkedTo is a sentence in which names lead where href says, and the whole to an
+// anchor of the page.
+func linkedTo(text string, href map[string]string, anchor string) template.HTML {
+	return link(sentence(text), sortedKeys(href), href) + template.HTML(fmt.Sprintf(` <a class="cells" href="#%s">cells</a>`, anchor))
+}
+
+// linkedClaims leads from each class that the sentence names to its table of claims.
+func (r *Report) linkedClaims(text string) template.HTML {
+	href := map[string]string{}
+	for _, b := range r.blocks {
+		if len(r.claimsPart(b)) > 0 {
+			href["under "+r.blockName(b)] = "#" + r.claimsAnchor(b)
+		}
+	}
+	return link(text, sortedKeys(href), href) + template.HTML(` <a class="cells" href="#claims">cells</a>`)
+}
+
+// besides says of the best of the ranked rows what its p99 does not: how it
 // recovers, and what it was seen to survive. It is "" where nothing was seen.
 func (b *block) besides() string {
-	rows := b.ranked()
-	if len(rows) == 0 {
+	if b.first == nil {
 		return ""
 	}
+	rows := b.first.order()
 	v := &rows[0].recovery
 	if len(v.firstRead) == 0 {
 		return ""
@@ -113,25 +130,19 @@ func (r *Report) finding() string {
 		if len(rows) == 0 {
 			continue
 		}
-		best := rows[0]
-		p99 := metricOf("write_p99").show(best)
-		tied := overlapping(rows)
-		if len(tied) == 1 {
-			tied = b.noise.alike(rows)
-		}
-		switch {
-		case fewestTrials(rows) < trialsToRank:
-			return fmt.Sprintf("A look, not yet a result: the lowest p99 of renewals under %s was %s, %s", b.durability, best.name(), p99)
+		s := b.first
+		switch level, worse := s.level(), s.worse(); {
 		case len(rows) == 1:
-			return fmt.Sprintf("Under %s only %s can be ranked: p99 of renewals %s", b.durability, best.name(), p99)
-		case len(tied) > 1:
-			var names []string
-			for _, row := range tied {
-				names = append(names, row.name())
-			}
-			return fmt.Sprintf("Under %s there is no single winner: %s are level", b.durability, list(names))
+			return fmt.Sprintf("Under %s only %s can be ranked: p99 of renewals %s", b.durability, rows[0].name(), s.metric.show(rows[0]))
+		case s.undecided() != "":
+			return fmt.Sprintf("A look, not yet a result: the lowest p99 of renewals under %s was %s, %s", b.durability, rows[0].name(), s.metric.show(rows[0]))
+		case len(level) == 1:
+			return fmt.Sprintf("Under %s %s renews fastest: p99 %s", b.durability, level[0].name(), s.metric.show(level[0]))
+		case len(worse) == 0:
+			return fmt.Sprintf("Under %s there is no single winner: %s are not told apart", b.durability, namesOf(level))
+		default:
+			return fmt.Sprintf("Under %s %s renew fastest and are not told apart; %s %s slower", b.durability, namesOf(level), namesOf(worse), map[bool]string{true: "is", false: "are"}[len(worse) == 1])
 		}
-		return fmt.Sprintf("Under %s %s renews fastest: p99 %s", b.durability, best.name(), p99)
 	}
 	for _, b := range r.capacityBlocks {
 		return strings.ReplaceAll(r.kneeHeadline(b), "≤", "<=")
@@ -140,6 +151,15 @@ func (r *Report) finding() string {
 		return b.headline()
 	}
 	return "Nothing that can be ranked was measured"
+}
+
+// namesOf lists the names of rows.
+func namesOf(rows []*row) string {
+	var names []string
+	for _, row := range rows {
+		names = append(names, row.name())
+	}
+	return list(names)
 }
 
 // sentence begins text with a capital and ends it with a full stop.

@@ -26,6 +26,7 @@ type Report struct {
 	stores   []*block          // of the stores beside the leases, never in one table with them
 	warnings []string
 	tally    tally
+	deciding []*standing // of the design note's choices, in each figure that decides
 
 	capacityBlocks []*capacityBlock // of cells of kind capacity, strongest class first
 	curveBlocks    []*curveBlock    // of cells of kind recovery_curve
@@ -74,6 +75,7 @@ func Load(dir string) (*Report, error) {
 	r.curveBlocks, warnings = r.curves(r.items())
 	r.warnings = append(r.warnings, warnings...)
 	r.crashes = r.crashMatrix(r.items())
+	r.settle()
 	r.warn()
 	return r, nil
 }

@@ -1,6 +1,9 @@
 package reports
 
 import (
+	"cmp"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -18,6 +21,7 @@ type metric struct {
 	value   func(*row) (float64, bool)
 	trials  func(*row) []float64 // one value a trial or repetition, nil where there are none
 	text    func(*row) string    // of the value, where format alone would hide a doubt
+	few     func(*row) string    // why its trials decide nothing, "" where they may; nil: they may
 	claimed func(*claim) span    // the design note's range, nil where it has none
 	weight  float64              // in the chooser, before anybody moves a slider
 	chosen  bool                 // has a slider
@@ -72,6 +76,15 @@ func latencyMetric(key, group, head string, k opKey, q float64, claimed func(*cl
 		},
 		trials: func(r *row) []float64 { return r.latency(k).trialValues(q) },
 		text:   func(r *row) string { return quantileText(r.latency(k), q) },
+		few: func(r *row) string {
+			want := uint64(math.Round(fewSamples / (1 - q))) // without the error of 1-q in floating point
+			for _, n := range r.latency(k).samples() {
+				if n < want {
+					return fmt.Sprintf("%d samples in a trial, %s takes %d", n, head, want)
+				}
+			}
+			return ""
+		},
 	}
 }
 
@@ -136,6 +149,37 @@ func (m metric) extremes(r *row) (lo, hi float64) {
 	}
 	v, _ := m.value(r)
 	return v, v
+}
+
+// series are the metric's trials as the rule takes them: those of two rows are
+// pairs where their trials have the same number.
+func (m metric) series(r *row) stats.Series {
+	var s stats.Series
+	keys := r.numbers
+	if m.key == "recovery" {
+		keys = r.recovery.numbers
+	}
+	values := m.trials(r)
+	for i, v := range values {
+		t := stats.Trial{Value: v} // without a key where some trials have no figure: which, is not known
+		if len(keys) == len(values) {
+			t.Key = keys[i]
+		}
+		s.Trials = append(s.Trials, t)
+	}
+	slices.SortFunc(s.Trials, func(x, y stats.Trial) int { return cmp.Compare(x.Key, y.Key) })
+	if m.few != nil {
+		s.Short = m.few(r)
+	}
+	return s
+}
+
+// samples are how many each trial has; none of a nil dist.
+func (d *dist) samples() []uint64 {
+	if d == nil {
+		return nil
+	}
+	return d.counts
 }
 
 // trialValues are the trials' own values in nanoseconds at q, one of quantiles.

@@ -288,13 +288,13 @@ func TestEveryShapeOfRunIsRendered(t *testing.T) {
 		}, "no renewal cell was planned"},
 		"one class": {[]string{"appendlog", "memory"}, only(result.KindRenewal, "process"), func(r *result.Run) {
 			r.Plan, r.Overhead, r.Floors = r.Plan[:1], nil, nil
-		}, "process: one trial"},
+		}, "(one trial, no winner"},
 		"a few operations": {[]string{"appendlog"}, func(c *result.Cell) bool {
 			if c.Measure != nil {
 				c.Measure.Ops = []result.OpResult{{Op: "renew", Outcome: "ok", Latency: values(1)}}
 			}
 			return true
-		}, nil, "lowest p99"},
+		}, nil, "1 ns* (one trial, no winner"},
 		"no operation": {[]string{"appendlog"}, func(c *result.Cell) bool {
 			if c.Measure != nil {
 				c.Measure.Ops, c.Resources = nil, nil
@@ -345,7 +345,7 @@ func TestEachLoadHasItsCharts(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, index, filepath.Join(dir, Dir, "percentiles-k8s-node.svg"))
 	r := load(t, dir)
-	require.Contains(t, r.Verdict(), "sync (k8s/node-open): one trial")
+	require.Contains(t, r.Verdict(), "sync (k8s/node-open): appendlog is the only engine that can be ranked")
 	require.Len(t, r.blocks, 4)
 	require.NotEmpty(t, r.blocks[3].rows[0].recovery.firstRead, "a recovery belongs to its own load")
 }

@@ -40,6 +40,7 @@ func (r *Report) addTrial(b *block, row *row, it item, keepVoided bool) error {
 		return nil
 	}
 	row.trials++
+	row.numbers = append(row.numbers, c.Trial)
 	row.invalid = row.invalid || c.Validity != nil && c.Validity.Verdict == result.Invalid ||
 		slices.ContainsFunc(c.Warnings, func(w string) bool { return strings.HasPrefix(w, invalidMark) })
 	row.loop = c.Params.Loop

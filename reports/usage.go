@@ -117,6 +117,7 @@ func median(values []float64) (float64, bool) {
 type recovery struct {
 	firstRead, firstWrite  []float64 // nanoseconds
 	execToOpen, open, disk []float64 // nanoseconds; bytes
+	numbers                []int     // of trial and repetition
 	leases                 int
 	cache                  string
 	acknowledged, lost     int
@@ -137,10 +138,11 @@ func (v *recovery) add(c *result.Cell) error {
 	case v.cache != c.Recovery.Cache:
 		v.cache = mixedCache // a kernel may refuse to drop its pages in one trial only
 	}
-	for _, t := range c.Recovery.Repetitions {
+	for i, t := range c.Recovery.Repetitions {
 		if t.FirstReadNs <= 0 {
 			continue // a recovery that is not to be timed
 		}
+		v.numbers = append(v.numbers, c.Trial*10_000+i)
 		v.firstRead = append(v.firstRead, float64(t.FirstReadNs))
 		v.firstWrite = append(v.firstWrite, float64(t.FirstWriteNs))
 		v.execToOpen = append(v.execToOpen, float64(t.ExecToOpenNs))

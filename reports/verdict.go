@@ -7,12 +7,6 @@ import (
 	"strings"
 )
 
-// trialsToRank is the fewest trials whose spread may decide between engines.
-const trialsToRank = 3
-
-// minToRank is the fewest samples that leave ten above p99.
-const minToRank = 1000
-
 // Verdict is the outcome of the run by rule, as one line without its line
 // break: data loss first, then for each class the engine with the lowest p99 of
 // renewals among those that kept the offered rate, or why there is none.
@@ -127,67 +121,27 @@ func (b *block) excluded() string {
 
 // winner is the outcome among the ranked rows, of which there is one at least.
 func (b *block) winner(rows []*row) string {
-	best := rows[0]
-	figure := func(r *row) string {
-		ns, _ := r.latency(opWrite).quantile(0.99)
-		return r.name() + " " + duration(float64(ns))
-	}
-	trials := slices.MinFunc(rows, func(x, y *row) int { return cmp.Compare(x.trials, y.trials) }).trials
-	few := slices.ContainsFunc(rows, func(r *row) bool { return r.latency(opWrite).count() < minToRank })
-	var why string
-	switch {
-	case trials == 1:
-		why = "one trial"
-	case trials < trialsToRank:
-		why = fmt.Sprintf("%d trials of the %d that it takes", trials, trialsToRank)
-	case few:
-		why = fmt.Sprintf("fewer than %d renewals behind a p99", minToRank)
-	}
-	if why != "" {
-		text := fmt.Sprintf("%s, no winner is declared; lowest p99 of renewals was %s", why, figure(best))
-		if len(rows) > 1 {
-			text += ", then " + figure(rows[1])
+	s := b.first
+	if len(rows) == 1 {
+		text := fmt.Sprintf("%s is the only engine that can be ranked, p99 of renewals %s", rows[0].name(), s.figure(rows[0]))
+		if why := s.undecided(); why != "" {
+			text += " (" + why + ", no winner is declared)"
 		}
 		return text
 	}
-	if len(rows) == 1 {
-		return fmt.Sprintf("%s is the only engine that can be ranked, p99 of renewals %s", best.name(), p99Range(best))
+	if why := s.undecided(); why != "" {
+		return fmt.Sprintf("%s, no winner is declared; lowest p99 of renewals was %s %s, then %s %s",
+			why, rows[0].name(), s.metric.show(rows[0]), rows[1].name(), s.metric.show(rows[1]))
 	}
-	tied := overlapping(rows)
-	if len(tied) == 1 {
-		if tied = b.noise.alike(rows); len(tied) > 1 {
-			return fmt.Sprintf("no single winner; the p99 of renewals of %s differ by less than twice the noise of this machine (%s)", p99List(tied), b.noise.p99.text())
-		}
+	level, worse := s.level(), s.worse()
+	if len(level) == 1 {
+		return fmt.Sprintf("%s wins with the lowest p99 of renewals, median over the trials %s; worse are %s (%s)", level[0].name(), s.figure(level[0]), s.behind(worse), s.proof())
 	}
-	if len(tied) > 1 {
-		var names []string
-		for _, r := range tied {
-			names = append(names, r.name()+" "+p99Range(r))
-		}
-		return "no single winner; the p99 of renewals overlaps between trials of " + list(names)
+	text := fmt.Sprintf("no single winner; by the p99 of renewals, median over the trials, %s are not told apart from the best (%s)", s.named(level), s.doubts())
+	if len(worse) > 0 {
+		text += fmt.Sprintf("; worse than %s are %s (%s)", level[0].name(), s.behind(worse), s.proof())
 	}
-	next, _ := rows[1].latency(opWrite).quantile(0.99)
-	own, _ := best.latency(opWrite).quantile(0.99)
-	return fmt.Sprintf("%s wins with the lowest p99 of renewals, %s, %s below %s",
-		best.name(), p99Range(best), factor(float64(next)/float64(own)), figure(rows[1]))
-}
-
-// overlapping returns the rows whose range of p99 over the trials meets that
-// of the first one, the first included.
-func overlapping(rows []*row) []*row {
-	_, top, _ := rows[0].latency(opWrite).trialRange(0.99)
-	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool {
-		lo, _, _ := r.latency(opWrite).trialRange(0.99)
-		return lo > top
-	})
-}
-
-// p99Range is the merged p99 with the lowest and highest trial.
-func p99Range(r *row) string {
-	d := r.latency(opWrite)
-	ns, _ := d.quantile(0.99)
-	lo, hi, _ := d.trialRange(0.99)
-	return fmt.Sprintf("%s (trials %s)", duration(float64(ns)), durationRange(float64(lo), float64(hi)))
+	return text
 }
 
 // condition says under which load a p99 was had.

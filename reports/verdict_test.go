@@ -40,33 +40,74 @@ func verdictOf(t *testing.T, ns map[string][]int64, edit func(*result.Cell)) str
 	return ""
 }
 
-func TestWinnerHasTheLowestP99AndNoOverlap(t *testing.T) {
-	require.Equal(t, "appendlog wins with the lowest p99 of renewals, 120 us (trials 100-120 us), 1.67x below pebble 200 us, at 2 k/s offered",
-		verdictOf(t, map[string][]int64{"appendlog": {100_000, 110_000, 120_000}, "pebble": {190_000, 200_000, 180_000}, "bbolt": {300_000, 300_000, 300_000}}, nil))
+// around are the nanoseconds of twelve trials about a level: spread is the share
+// by which each differs, in an order that the shift turns.
+func around(level int64, spread float64, shift int) (ns []int64) {
+	for i := range 12 {
+		x := float64((i*5+shift)%12)/5.5 - 1
+		ns = append(ns, int64(float64(level)*(1+spread*x)))
+	}
+	return ns
 }
 
-func TestOverlappingTrialsHaveNoWinner(t *testing.T) {
-	require.Equal(t, "no single winner; the p99 of renewals overlaps between trials of appendlog 125 us (trials 100-125 us) and pebble 130 us (trials 120-130 us), at 2 k/s offered",
-		verdictOf(t, map[string][]int64{"appendlog": {100_000, 110_000, 125_000}, "pebble": {120_000, 128_000, 130_000}, "bbolt": {300_000, 300_000, 300_000}}, nil))
+func TestAWinnerDiffersFromEveryOther(t *testing.T) {
+	got := verdictOf(t, map[string][]int64{"appendlog": around(100_000, .02, 0), "pebble": around(200_000, .02, 3), "bbolt": around(300_000, .02, 6)}, nil)
+	require.Regexp(t, `^appendlog wins with the lowest p99 of renewals, median over the trials \S+ us \(CI 98\.7-101 us\); worse are pebble 2\.0x and bbolt 3\.0x \(p < 0\.0001 adjusted, by more than \d+\.\d% that count here\), at 2 k/s offered$`, got)
+}
+
+// ramp are twelve trials that climb or fall about a level: ranges are wide, and
+// neighbours alike.
+func ramp(level int64, spread float64, falling bool) (ns []int64) {
+	for i := range 12 {
+		x := float64(i)/5.5 - 1
+		if falling {
+			x = -x
+		}
+		ns = append(ns, int64(float64(level)*(1+spread*x)))
+	}
+	return ns
+}
+
+// The ranges overlap in a chain; the last is four times the first.
+func TestAChainOfOverlapsMakesNobodyLevel(t *testing.T) {
+	got := verdictOf(t, map[string][]int64{"appendlog": ramp(100_000, .2, false), "pebble": ramp(101_000, .2, true), "bbolt": ramp(200_000, .42, false), "rocksdb": ramp(400_000, .5, false)}, nil)
+	require.Regexp(t, `^no single winner; by the p99 of renewals, median over the trials, appendlog [^;]* and pebble [^;]* are not told apart from the best \(pebble: not significant over the family\); worse than appendlog are bbolt 2\.00?x and rocksdb 4\.0x`, got)
+}
+
+func TestATrueTieNamesAllAndCallsNobodyWorse(t *testing.T) {
+	got := verdictOf(t, map[string][]int64{"appendlog": around(100_000, .05, 0), "pebble": around(100_000, .05, 0)}, nil)
+	require.Regexp(t, `^no single winner; .* are not told apart from the best \((pebble|appendlog): equal within 5%\), at 2 k/s offered$`, got)
+}
+
+// The trials of each differ from one to the next by more than the engines do.
+func TestNoiseAboveTheDifferenceHidesIt(t *testing.T) {
+	saw := func(level int64) (ns []int64) {
+		for i := range 12 {
+			ns = append(ns, int64(float64(level)*(1+.15*float64(i%2))))
+		}
+		return ns
+	}
+	got := verdictOf(t, map[string][]int64{"appendlog": saw(100_000), "pebble": saw(118_000)}, nil)
+	require.Regexp(t, `^no single winner; .*pebble: below the \d\d\.\d% that count here`, got)
 }
 
 func TestFewTrialsOrSamplesDecideNothing(t *testing.T) {
 	require.Equal(t, "one trial, no winner is declared; lowest p99 of renewals was appendlog 100 us, then pebble 200 us, at 2 k/s offered",
 		verdictOf(t, map[string][]int64{"appendlog": {100_000}, "pebble": {200_000}}, nil))
-	require.Equal(t, "2 trials of the 3 that it takes, no winner is declared; lowest p99 of renewals was appendlog 100 us, then pebble 200 us, at 2 k/s offered",
-		verdictOf(t, map[string][]int64{"appendlog": {100_000, 100_000}, "pebble": {200_000, 200_000}}, nil))
-	require.Contains(t, verdictOf(t, map[string][]int64{"appendlog": {1, 1, 1}, "pebble": {2, 2, 2}}, func(c *result.Cell) {
+	require.Equal(t, "6 trials of the 7 that it takes, no winner is declared; lowest p99 of renewals was appendlog 100 us, then pebble 200 us, at 2 k/s offered",
+		verdictOf(t, map[string][]int64{"appendlog": repeat(6, 100_000), "pebble": repeat(6, 200_000)}, nil))
+	require.Contains(t, verdictOf(t, map[string][]int64{"appendlog": repeat(7, 1), "pebble": repeat(7, 2)}, func(c *result.Cell) {
 		if c.Measure != nil {
 			c.Measure.Ops[0].Latency = values(repeat(300, 1000)...)
 		}
-	}), "fewer than 1000 renewals behind a p99, no winner is declared")
+	}), "300 samples in a trial, p99 takes 1000, no winner is declared")
 	r := load(t, writeRun(t, []string{"appendlog"}, 1, nil, nil))
-	require.Regexp(t, `^PREVIEW: process: one trial, no winner is declared`, r.Verdict())
+	require.Regexp(t, `^PREVIEW: process: appendlog is the only .* \(one trial, no winner is declared\)`, r.Verdict())
 }
 
 func TestMissedRateAndBaselineCannotWin(t *testing.T) {
 	three := map[string][]int64{"appendlog": {100_000, 100_000, 100_000}, "pebble": {200_000, 200_000, 200_000}}
-	require.Equal(t, "pebble is the only engine that can be ranked, p99 of renewals 200 us (trials 200-200 us), at 2 k/s offered; appendlog missed the offered rate",
+	require.Equal(t, "pebble is the only engine that can be ranked, p99 of renewals 200 us (trials 200-200 us) (3 trials of the 7 that it takes, no winner is declared), at 2 k/s offered; appendlog missed the offered rate",
 		verdictOf(t, three, func(c *result.Cell) {
 			if c.Engine == "appendlog" && c.Measure != nil && c.Trial == 2 {
 				c.Measure.AchievedPerS = c.Measure.OfferedPerS * .97

@@ -8,6 +8,7 @@ import (
 
 	"orbitbench/harness/result"
 	"orbitbench/reports"
+	"orbitbench/reports/stats"
 )
 
 // The exit codes of a comparison.
@@ -20,10 +21,10 @@ const (
 
 // The numbers of the rule.
 const (
-	Alpha         = 0.05 // chance of one false call in the whole family
-	DefaultMargin = 0.05 // smallest change of a time that matters
-	LeastTrials   = 7    // of a gated time, a side
-	seed          = 1    // of the intervals: the same runs always get the same verdict
+	Alpha         = stats.Alpha       // chance of one false call in the whole family
+	DefaultMargin = stats.Margin      // smallest change of a time that matters
+	LeastTrials   = stats.LeastTrials // of a gated time, a side
+	seed          = 1                 // of the intervals: the same runs always get the same verdict
 )
 
 // Options are what a comparison may be asked for.

@@ -110,10 +110,10 @@ func (r *Result) place(base, head side, c *result.Cell, g gate) {
 		} else {
 			r.describe(&row, a, b)
 			n := noiseOf(base, head, c, f)
-			if n.from != "" {
-				row.Noise, row.NoiseFrom = &n.share, n.from
+			if n.From != "" {
+				row.Noise, row.NoiseFrom = &n.Share, n.From
 			}
-			row.Threshold = max(r.Margin, 2*n.share)
+			row.Threshold = max(r.Margin, 2*n.Share)
 			row.Why = cmp.Or(tooFew(&row, f, base, head, place(c)), doubt)
 			row.Gated = g.includes(c, f) && row.Why == ""
 			row.Verdict = Shown
@@ -235,25 +235,17 @@ func (r *Result) family() error {
 
 // decide applies the rule to a gated time.
 func (row *Row) decide(margin float64) {
-	e := row.estimate
-	big := math.Abs(e.Value) > math.Log1p(row.Threshold)
-	switch {
-	case *row.AdjustedP < Alpha && e.ExcludesZero() && big:
+	outcome, why := stats.Decide(*row.AdjustedP, row.estimate, margin, row.Threshold)
+	row.Why = why
+	switch outcome {
+	case stats.Higher, stats.Lower:
 		row.Verdict = Worse
-		if (e.Value > 0) == row.higher {
+		if (outcome == stats.Higher) == row.higher {
 			row.Verdict = Better
 		}
-	case e.Within(margin):
+	case stats.Equivalent:
 		row.Verdict = Equivalent
 	default:
 		row.Verdict = Inconclusive
-		switch {
-		case *row.AdjustedP >= Alpha:
-			row.Why = "not significant over the family"
-		case !e.ExcludesZero():
-			row.Why = "the interval holds no change"
-		default:
-			row.Why = fmt.Sprintf("below the %.1f%% that count here", 100*row.Threshold)
-		}
 	}
 }

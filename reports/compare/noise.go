@@ -1,28 +1,16 @@
 package compare
 
 import (
-	"fmt"
 	"slices"
 
 	"orbitbench/harness/result"
 	"orbitbench/reports/stats"
 )
 
-// noise is what a figure of a workload and durability differs by between trials
-// of the same thing.
-type noise struct {
-	share float64
-	from  string // "" where it is not known
-}
-
-// leastAdjacent is the fewest pairs of neighbouring trials that may stand for a
-// control: of fewer the interval spans nearly their whole range.
-const leastAdjacent = 10
-
 // noiseOf looks for A/A controls of the same workload and durability in both
 // runs. Without enough of them the trials of the row itself stand in: each with
 // the next one of the same run.
-func noiseOf(base, head side, c *result.Cell, f figure) noise {
+func noiseOf(base, head side, c *result.Cell, f figure) stats.Floor {
 	var ratios []float64
 	engine := ""
 	for _, s := range []side{base, head} {
@@ -39,23 +27,7 @@ func noiseOf(base, head side, c *result.Cell, f figure) noise {
 			ratios = append(ratios, stats.LogRatios(f.values(x), f.values(twin))...)
 		}
 	}
-	if share, ok := stats.Noise(ratios); ok {
-		return noise{share, fmt.Sprintf("%d A/A pairs of %s", len(ratios), engine)}
-	}
-	ratios = nil
-	for _, s := range []side{base, head} {
-		values := plain(samples(s, place(c), f))
-		for pair := range slices.Chunk(values, 2) {
-			if len(pair) == 2 {
-				ratios = append(ratios, stats.LogRatios(pair[:1], pair[1:])...)
-			}
-		}
-	}
-	if len(ratios) < leastAdjacent {
-		return noise{}
-	}
-	share, _ := stats.Noise(ratios)
-	return noise{share, fmt.Sprintf("%d pairs of neighbouring trials", len(ratios))}
+	return stats.NoiseFloor(ratios, engine, plain(samples(base, place(c), f)), plain(samples(head, place(c), f)))
 }
 
 // usable reports whether a cell's figures may be used: it ended well, and the

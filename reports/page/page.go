@@ -19,7 +19,7 @@ type Page struct {
 	Title    string
 	Subtitle string
 	Stamp    string          // "PREVIEW", or ""
-	Alarms   []string        // what no reader may miss
+	Alarms   []template.HTML // what no reader may miss
 	Lead     []template.HTML // the verdict, a sentence each
 	Decision []template.HTML // the answer to the design note's question, a sentence each
 	Validity []Check

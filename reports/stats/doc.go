@@ -8,7 +8,9 @@
 //     bootstrap from a seed, so that the same results give the same verdict.
 //  4. [MedianInterval] is the interval of one set's median without a bootstrap,
 //     and [Noise] what trials of the same thing differ by.
-//  5. [ChangePoints] finds where a series of many runs has changed its level.
+//  5. [Decide] is the rule by which a difference counts, [Settle] applies it to a
+//     family of them, and a [Contest] is who is best of many by that rule.
+//  6. [ChangePoints] finds where a series of many runs has changed its level.
 //
 // Everything is a pure function of its arguments.
 package stats

@@ -126,7 +126,11 @@ func LeastP(n, m int) float64 {
 // Holm returns the p values adjusted by Holm's step-down method, in their order:
 // calling those below alpha significant keeps the chance of even one false call
 // in the whole family below alpha.
-func Holm(ps []float64) []float64 {
+func Holm(ps []float64) []float64 { return holmAmong(ps, len(ps)) }
+
+// holmAmong is Holm where ps are some of so many questions that could have been
+// asked: who is best was seen in the same trials, so every pair was a candidate.
+func holmAmong(ps []float64, questions int) []float64 {
 	order := make([]int, len(ps))
 	for i := range order {
 		order[i] = i
@@ -135,7 +139,7 @@ func Holm(ps []float64) []float64 {
 	adjusted := make([]float64, len(ps))
 	highest := 0.0
 	for rank, i := range order {
-		highest = max(highest, min(1, ps[i]*float64(len(ps)-rank)))
+		highest = max(highest, min(1, ps[i]*float64(max(questions, len(ps))-rank)))
 		adjusted[i] = highest
 	}
 	return adjusted
