@@ -91,11 +91,7 @@ func (p *Process) read(stdout io.Reader) {
 func (p *Process) Line() ([]byte, error) {
 	select {
 	case line, ok := <-p.lines:
-		if !ok {
-			<-p.done
-			return nil, p.ended()
-		}
-		return line, nil
+		return p.line(line, ok)
 	case <-p.ctx.Done():
 		return nil, ErrInterrupted
 	}
@@ -114,22 +110,43 @@ func (p *Process) Decode(v any) error {
 }
 
 // Alive waits for d and demands that the process runs all the while. A line
-// that it writes meanwhile is returned at once.
+// that it writes meanwhile is returned at once. Time in which this process was
+// itself stopped (SIGSTOP, Ctrl-Z), and its children with it, counts for no more
+// than a moment: a run that was paused for an hour has not waited for one.
 func (p *Process) Alive(d time.Duration) (line []byte, err error) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil, nil
-	case <-p.ctx.Done():
-		return nil, ErrInterrupted
-	case line, ok := <-p.lines:
-		if !ok {
-			<-p.done
-			return nil, p.ended()
+	for left := d; ; left -= moment {
+		timer := time.NewTimer(min(left, moment))
+		select {
+		case <-timer.C:
+			if left > moment {
+				continue
+			}
+			select { // a line that came at the same time
+			case line, ok := <-p.lines:
+				return p.line(line, ok)
+			default:
+				return nil, nil
+			}
+		case <-p.ctx.Done():
+			timer.Stop()
+			return nil, ErrInterrupted
+		case line, ok := <-p.lines:
+			timer.Stop()
+			return p.line(line, ok)
 		}
-		return line, nil
 	}
+}
+
+// moment is the longest single wait of Alive.
+const moment = 250 * time.Millisecond
+
+// line is what was received from p.lines.
+func (p *Process) line(line []byte, ok bool) ([]byte, error) {
+	if !ok {
+		<-p.done
+		return nil, p.ended()
+	}
+	return line, nil
 }
 
 // ended says how the process ended before it should have.

@@ -84,3 +84,18 @@ func TestKilledAndInterrupted(t *testing.T) {
 	require.NoError(t, p.Kill())
 	require.NoError(t, p.Kill(), "a second time does nothing")
 }
+
+// A wait of several moments ends, and a line that comes in between is not missed.
+func TestAliveOverSeveralMoments(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer w.Close()
+	defer r.Close()
+	p := start(t, context.Background(), "stays", r)
+	line, err := p.Alive(time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, "0\n", string(line))
+	line, err = p.Alive(2*moment + time.Millisecond)
+	require.NoError(t, err)
+	require.Nil(t, line)
+}
