@@ -37,10 +37,9 @@ func newJournal(base *tree) *journal {
 	for ino := range base.nodes {
 		j.nextIno = max(j.nextIno, ino)
 	}
-	_ = base.walk(func(at string, ino uint64, _ *node) error {
+	for at, ino := range base.reached() {
 		j.names[ino] = path.Base(at)
-		return nil
-	})
+	}
 	return j
 }
 

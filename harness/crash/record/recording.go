@@ -197,12 +197,11 @@ func (r *recording) Describe(s State) string {
 // names gives each file the name that it had first.
 func (r *recording) names() map[uint64]string {
 	names := map[uint64]string{}
-	_ = r.base.walk(func(path string, ino uint64, _ *node) error {
+	for path, ino := range r.base.reached() {
 		if names[ino] == "" {
 			names[ino] = path
 		}
-		return nil
-	})
+	}
 	names[rootIno] = "."
 	if r.model == disk {
 		names[diskIno] = "disk"

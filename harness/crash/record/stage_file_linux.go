@@ -170,25 +170,34 @@ func (r *recording) Materialize(ctx context.Context, s State) (string, func() er
 // writeTo makes the tree's files in an empty directory.
 func (t *tree) writeTo(dir string) error {
 	first := map[uint64]string{}
-	return t.walk(func(at string, ino uint64, n *node) error {
-		name := filepath.Join(dir, at)
-		switch {
-		case ino == rootIno:
-			return nil
-		case n.dir():
-			return os.Mkdir(name, os.FileMode(n.mode&0o777)|0o700)
-		case first[ino] != "":
-			return os.Link(first[ino], name)
-		case n.mode&syscall.S_IFMT == syscall.S_IFLNK:
-			return os.Symlink(n.target, name)
+	for at, ino := range t.reached() {
+		if ino == rootIno {
+			continue
 		}
-		first[ino] = name
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, os.FileMode(n.mode&0o777))
-		if err != nil {
+		name := filepath.Join(dir, at)
+		if err := t.nodes[ino].make(name, first[ino]); err != nil {
 			return err
 		}
-		return errors.Join(n.writeTo(f), f.Close())
-	})
+		first[ino] = name
+	}
+	return nil
+}
+
+// make makes one file, directory or link; as a further name of it where there is one already.
+func (n *node) make(name, already string) error {
+	switch {
+	case n.dir():
+		return os.Mkdir(name, os.FileMode(n.mode&0o777)|0o700)
+	case already != "":
+		return os.Link(already, name)
+	case n.mode&syscall.S_IFMT == syscall.S_IFLNK:
+		return os.Symlink(n.target, name)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, os.FileMode(n.mode&0o777))
+	if err != nil {
+		return err
+	}
+	return errors.Join(n.writeTo(f), f.Close())
 }
 
 // writeTo writes the content sparsely.

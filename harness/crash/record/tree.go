@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/binary"
+	"iter"
 	"maps"
 	"slices"
 	"syscall"
@@ -254,35 +255,37 @@ func (t *tree) apply(o *Op, keep int) {
 	}
 }
 
-// walk visits all that can be reached, directories before what they hold.
-func (t *tree) walk(visit func(path string, ino uint64, n *node) error) error {
-	seen := map[uint64]bool{}
-	var down func(string, uint64) error
-	down = func(at string, ino uint64) error {
-		n := t.nodes[ino]
-		if n == nil || n.dir() && seen[ino] {
-			return nil
-		}
-		seen[ino] = true
-		if err := visit(at, ino, n); err != nil {
-			return err
-		}
-		for _, name := range slices.Sorted(maps.Keys(n.entries)) {
-			if err := down(at+"/"+name, n.entries[name]); err != nil {
-				return err
+// reached yields all that can be reached from the top, by path, directories before
+// what they hold. The path of the top is "", others begin with a slash.
+func (t *tree) reached() iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		seen := map[uint64]bool{}
+		var down func(string, uint64) bool
+		down = func(at string, ino uint64) bool {
+			n := t.nodes[ino]
+			if n == nil || n.dir() && seen[ino] {
+				return true
 			}
+			seen[ino] = true
+			if !yield(at, ino) {
+				return false
+			}
+			for _, name := range slices.Sorted(maps.Keys(n.entries)) {
+				if !down(at+"/"+name, n.entries[name]) {
+					return false
+				}
+			}
+			return true
 		}
-		return nil
+		down("", rootIno)
 	}
-	return down("", rootIno)
 }
 
 // hash tells the reachable content of trees apart.
 func (t *tree) hash() uint64 {
 	var sum uint64
-	_ = t.walk(func(path string, _ uint64, n *node) error {
-		sum += mix(xxhash.Sum64String(path) + 31*n.hash())
-		return nil
-	})
+	for path, ino := range t.reached() {
+		sum += mix(xxhash.Sum64String(path) + 31*t.nodes[ino].hash())
+	}
 	return sum
 }
