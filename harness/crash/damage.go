@@ -18,10 +18,19 @@ import (
 // has it open. After a clean close whatever is changed must give the right data or
 // an explicit error. After a kill that holds for all bytes that were followed by
 // further commits: damage in the middle of a log is not a torn tail.
-type Damage struct{}
+type Damage struct {
+	// FlipsOnly: nothing but single bits, anywhere in the files of a store that was
+	// closed. Then our own engines owe the right data or ErrCorrupt, with no excuse.
+	FlipsOnly bool
+}
 
 // Name is Method.
-func (Damage) Name() string { return "damage" }
+func (d Damage) Name() string {
+	if d.FlipsOnly {
+		return "damage-bitflip"
+	}
+	return "damage"
+}
 
 // Unit is Method.
 func (Damage) Unit() string { return "trial" }
@@ -49,7 +58,7 @@ func (d Damage) Run(ctx context.Context, t *Trial) error {
 	claims := newClaims(t.Want)
 	for i := range failures {
 		lanes.Go(func() {
-			lane := &damageLane{t: t, claims: claims, dir: filepath.Join(t.Dir, fmt.Sprintf("lane-%d", i))}
+			lane := &damageLane{t: t, flips: d.FlipsOnly, claims: claims, dir: filepath.Join(t.Dir, fmt.Sprintf("lane-%d", i))}
 			failures[i] = lane.run(ctx)
 		})
 	}
@@ -63,6 +72,7 @@ const trialsPerStore = 100
 // damageLane damages copies of two stores: one that was closed and one that was killed.
 type damageLane struct {
 	t      *Trial
+	flips  bool // single bits of the closed one only
 	claims *claims
 	dir    string
 	tried  int
@@ -95,7 +105,7 @@ func (l *damageLane) admit(ctx context.Context, rng *rand.Rand) (err error) {
 	if err := os.RemoveAll(l.dir); err != nil {
 		return err
 	}
-	if l.closed, err = l.closedStore(ctx, rng); err != nil {
+	if l.closed, err = l.closedStore(ctx, rng); err != nil || l.flips {
 		return err
 	}
 	l.killed, err = l.killedStore(ctx, rng)
@@ -178,7 +188,7 @@ func (l *damageLane) round(ctx context.Context, n int, rng *rand.Rand) error {
 	t, p := l.t, l.closed
 	// In class process a power cut may leave a log with holes, and recovery must take
 	// the first hole for the end: only class sync can tell one from damage.
-	if n%4 == 3 && t.Target.Durability.Class == engines.Sync {
+	if !l.flips && n%4 == 3 && t.Target.Durability.Class == engines.Sync {
 		p = l.killed
 	}
 	dir := filepath.Join(l.dir, "trial")
@@ -191,7 +201,11 @@ func (l *damageLane) round(ctx context.Context, n int, rng *rand.Rand) error {
 	if _, err := filetree.Copy(ctx, p.store, storeIn(dir)); err != nil {
 		return err
 	}
-	where, err := p.hurt(rng, storeIn(dir))
+	hurt := p.hurt
+	if l.flips {
+		hurt = p.flip
+	}
+	where, err := hurt(rng, storeIn(dir))
 	if err != nil {
 		return err
 	}
@@ -210,7 +224,7 @@ func (l *damageLane) round(ctx context.Context, n int, rng *rand.Rand) error {
 		return err
 	}
 	where = fmt.Sprintf("%s, store %s", where, p.what)
-	j := judgeDamage(&t.Target, p, found)
+	j := judgeDamage(&t.Target, p, found, l.flips)
 	f := &Failure{Target: t.Target, Method: t.Method.Name(), Seed: t.Seed, At: End, Rules: p.rules, Where: where, Judgement: j}
 	return t.Tested(&j, where, func(dir string) error {
 		if _, err := filetree.Copy(ctx, saved, filepath.Join(dir, storeCopyDir)); err != nil {
@@ -222,10 +236,14 @@ func (l *damageLane) round(ctx context.Context, n int, rng *rand.Rand) error {
 
 // judgeDamage is Judge with what damage excuses taken out: any explicit error of
 // an engine that is not ours, ErrCorrupt or ErrUnsupported (a damaged format
-// number) of ours, and an error that comes with the right data.
-func judgeDamage(t *Target, p *patient, found Verified) Judgement {
+// number, unless strict) of ours, and an error that comes with the right data. Our
+// own engines have to say where the damage is.
+func judgeDamage(t *Target, p *patient, found Verified, strict bool) Judgement {
 	j := Judge(&Evidence{Model: p.model, At: End, Rules: p.rules, Found: found, Damaged: true})
-	told := t.Info.Module != ourModule || strings.Contains(found.Error, engines.ErrUnsupported.Error())
+	told := t.Info.Module != ourModule || !strict && strings.Contains(found.Error, engines.ErrUnsupported.Error())
+	if t.Info.Module == ourModule && found.Corrupt {
+		j.Violations = append(j.Violations, unplaced(&found, strict)...)
+	}
 	kept := j.Violations[:0]
 	for _, v := range j.Violations {
 		switch {
@@ -240,6 +258,21 @@ func judgeDamage(t *Target, p *patient, found Verified) Judgement {
 		j.Lost, j.LostAge = 0, 0 // it told: nothing was lost in silence
 	}
 	return j
+}
+
+// unplaced are the violations of an ErrCorrupt that does not say where: the file, and
+// the offset where the file is there as a whole.
+func unplaced(found *Verified, whole bool) (l listing) {
+	switch {
+	case found.CorruptFile == "":
+		l.add("ErrCorrupt names no file", "%s", found.Error)
+	case whole && found.CorruptAt < 0:
+		l.add("ErrCorrupt names no offset", "%s", found.Error)
+	}
+	for i := range l {
+		l[i].Invariant = "damage"
+	}
+	return l
 }
 
 // ourModule is Info.Module of the engines of this program.

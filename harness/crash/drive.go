@@ -78,7 +78,8 @@ func Drive(ctx context.Context, t *Target, o DriveOptions) (*History, error) {
 	if err != nil {
 		return h, err
 	}
-	d := &driving{o: &o, history: h, process: p, answers: ours, begin: time.Now()}
+	d := &driving{o: &o, history: h, process: p, answers: ours, watch: startStopwatch()}
+	defer d.watch.stop()
 	return h, errors.Join(d.run(), p.Kill())
 }
 
@@ -93,7 +94,7 @@ type driving struct {
 	history *History
 	process *child.Process
 	answers *os.File
-	begin   time.Time
+	watch   *stopwatch
 	kill    time.Time // when to, zero never
 }
 
@@ -129,7 +130,7 @@ func (d *driving) take(line []byte) (over bool, err error) {
 	if err := json.Unmarshal(line, &e); err != nil {
 		return true, fmt.Errorf("worker said %q: %w", line, err)
 	}
-	e.At, e.Nanos = d.o.Now(), int64(time.Since(d.begin))
+	e.At, e.Nanos = d.o.Now(), int64(d.watch.read())
 	d.history.Events = append(d.history.Events, e)
 	kill := d.o.Each != nil && d.o.Each(&e)
 	switch {

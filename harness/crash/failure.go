@@ -18,8 +18,10 @@ type Failure struct {
 	Where  string `json:"where"`
 	// State is the crash state of a recording, for the methods that have one; the
 	// others keep a copy of the store.
-	State     json.RawMessage `json:"state,omitempty"`
-	Judgement Judgement       `json:"judgement"`
+	State json.RawMessage `json:"state,omitempty"`
+	// Before is what the recovery had found that State is a cut of; none if it is of a worker.
+	Before    Records   `json:"before,omitempty"`
+	Judgement Judgement `json:"judgement"`
 	// Command shows it again, from the directory that holds this file.
 	Command string `json:"command"`
 }

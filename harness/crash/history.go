@@ -28,8 +28,8 @@ const (
 )
 
 // Event is one line of a history. At is the stamp at which the harness took it
-// in, in the order of everything that was recorded; Nanos is the harness' clock,
-// from the beginning of the history.
+// in, in the order of everything that was recorded; Nanos is the time for which the
+// harness had run then, from the beginning of the history.
 type Event struct {
 	Kind     EventKind        `json:"k"`
 	At       uint64           `json:"at"`

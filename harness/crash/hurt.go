@@ -77,6 +77,16 @@ func (p *patient) hurt(rng *rand.Rand, dir string) (string, error) {
 	case kind == 7:
 		return say("truncated", f, off, len(f.now)-off, os.Truncate(filepath.Join(dir, f.name), int64(off)))
 	}
+	return p.flipAt(rng, dir, f, off)
+}
+
+// flip flips one bit of the copy of the store in dir, and says which.
+func (p *patient) flip(rng *rand.Rand, dir string) (string, error) {
+	f, off := p.place(rng)
+	return p.flipAt(rng, dir, f, off)
+}
+
+func (p *patient) flipAt(rng *rand.Rand, dir string, f *target, off int) (string, error) {
 	bit := rng.IntN(8)
 	return say(fmt.Sprintf("bit %d flipped", bit), f, off, 1, overwrite(dir, f, off, []byte{f.now[off] ^ 1<<bit}))
 }

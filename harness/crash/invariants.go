@@ -255,8 +255,12 @@ func checkFencing(c *comparison) []Violation {
 }
 
 func checkIdempotence(c *comparison) []Violation {
-	if !c.opened() || !c.Found.Reopened {
+	if !c.opened() {
 		return nil
+	}
+	l := c.recoveredAgain()
+	if !c.Found.Reopened {
+		return l
 	}
 	want := map[recordID]*Record{}
 	for i := range c.Found.Records {
@@ -265,7 +269,6 @@ func checkIdempotence(c *comparison) []Violation {
 	for i := range c.Found.Probes {
 		want[c.Found.Probes[i].id()] = &c.Found.Probes[i]
 	}
-	var l listing
 	for i := range c.Found.Again {
 		r := &c.Found.Again[i]
 		switch w := want[r.id()]; {
@@ -278,6 +281,33 @@ func checkIdempotence(c *comparison) []Violation {
 	}
 	for id := range want {
 		l.add("a record vanished", "%s vanished over a clean close and a second opening (%d records did)", id, len(want))
+		break
+	}
+	return l
+}
+
+// recoveredAgain compares what came back with what a recovery had found that was cut short.
+func (c *comparison) recoveredAgain() listing {
+	var l listing
+	if c.Before == nil {
+		return l
+	}
+	now := make(map[recordID]*Record, len(c.Found.Records))
+	for i := range c.Found.Records {
+		now[c.Found.Records[i].id()] = &c.Found.Records[i]
+	}
+	for i := range c.Before {
+		was := &c.Before[i]
+		switch is := now[was.id()]; {
+		case is == nil:
+			l.add("a record vanished in a recovery that was cut", "%s at version %d was there before the recovery was cut short, and is not now", was.id(), was.Version)
+		case is.Version != was.Version || is.Digest != was.Digest:
+			l.add("a record changed in a recovery that was cut", "%s is at version %d, and was at %d before the recovery was cut short", was.id(), is.Version, was.Version)
+		}
+		delete(now, was.id())
+	}
+	for id, is := range now {
+		l.add("a record appeared in a recovery that was cut", "%s at version %d was not there before the recovery was cut short (%d records were not)", id, is.Version, len(now))
 		break
 	}
 	return l

@@ -111,6 +111,9 @@ func (l *killLane) fresh() error {
 // writersOf are the numbers of writers that take turns.
 var writersOf = []int{4, 1, 16, 8, 64}
 
+// killWithin is the latest kill after a store was opened.
+const killWithin = 100 * time.Millisecond
+
 // round is one worker, its death and the judgement.
 func (l *killLane) round(ctx context.Context, n int) error {
 	t := l.t
@@ -126,7 +129,10 @@ func (l *killLane) round(ctx context.Context, n int) error {
 		o.Each = func(*Event) bool { seen++; return seen >= last }
 		where = fmt.Sprintf("kill -9 at event %d", last)
 	} else {
-		o.KillAfter = time.Duration(rng.IntN(120_000)) * time.Microsecond
+		// Early moments more often than late ones: a store that is killed soon is one that
+		// was just recovered, and the next one comes sooner.
+		u := rng.Float64()
+		o.KillAfter = time.Duration(u * u * float64(killWithin))
 		where = fmt.Sprintf("kill -9 %v after it was open", o.KillAfter)
 	}
 	h, err := Drive(ctx, &t.Target, o)

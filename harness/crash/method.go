@@ -73,6 +73,13 @@ func (t *Trial) Recorded(h *History) {
 	t.result.Commits += h.Acks()
 }
 
+// Recut tells that so many of the crashes that were tested lay within a recovery.
+func (t *Trial) Recut(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.result.Recut += n
+}
+
 // NotMounted tells of a state that the file system would not mount.
 func (t *Trial) NotMounted() {
 	t.mu.Lock()

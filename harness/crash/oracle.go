@@ -15,6 +15,9 @@ type Evidence struct {
 	At    uint64
 	Rules Rules
 	Found Verified
+	// Before is what a recovery had found that was itself cut short by the crash; nil if
+	// none was. Nothing was written since, so that the next one has to find the same.
+	Before Records
 	// Damaged: bytes were changed on purpose, so that ErrCorrupt is a right answer.
 	Damaged bool
 	// StoppedAt is the stamp of a failed sync, after which nothing may be
@@ -93,7 +96,7 @@ func Invariants() []Invariant {
 		{"fencing", "4. the next version granted exceeds every one acknowledged or read", checkFencing},
 		{"release", "5. no acknowledged release comes back", checkRelease},
 		{"holes", "6. what is recovered is a prefix of each writer's commits", checkHoles},
-		{"idempotence", "7. a second recovery finds what the first one left", checkIdempotence},
+		{"idempotence", "7. a second recovery finds what the first one left, also when the first was cut short", checkIdempotence},
 		{"liveness", "8. the store opens and takes writes in time", checkLiveness},
 		{"damage", "9. damage gives the right data or ErrCorrupt", checkDamage},
 		{"failed sync", "10. after a failed sync nothing is acknowledged until the store is reopened", checkStopped},

@@ -280,6 +280,22 @@ func TestEveryInvariantCatches(t *testing.T) {
 			e.Found.Again = e.Found.Again[1:]
 			return e
 		}},
+		{"a recovery was cut, the next finds less", "idempotence", "a record vanished in a recovery that was cut", func(t *testing.T, w *world) *Evidence {
+			e := w.evidence(t)
+			e.Before = append(slices.Clone(e.Found.Records), Record{Keyspace: engines.Nodes, Key: []byte("gone"), Version: 2})
+			return e
+		}},
+		{"a recovery was cut, the next finds more", "idempotence", "a record appeared in a recovery that was cut", func(t *testing.T, w *world) *Evidence {
+			e := w.evidence(t)
+			e.Before = e.Found.Records[1:]
+			return e
+		}},
+		{"a recovery was cut, the next finds another value", "idempotence", "a record changed in a recovery that was cut", func(t *testing.T, w *world) *Evidence {
+			e := w.evidence(t)
+			e.Before = slices.Clone(e.Found.Records)
+			e.Before[0].Digest[0] ^= 1
+			return e
+		}},
 		{"it would not open", "liveness", "would not open: open: file MANIFEST-# is gone", func(t *testing.T, w *world) *Evidence {
 			e := w.evidence(t)
 			e.Found = Verified{Outcome: OutcomeRefused, Error: "open: file /a/b/MANIFEST-000012 is gone"}

@@ -2,7 +2,6 @@ package crash
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"orbitbench/engines"
 	"orbitbench/harness/crash/record"
@@ -57,21 +55,57 @@ func (Power) Judges(info engines.Info, d engines.Durability) error {
 	return info.Supports(d)
 }
 
-// Run is Method.
+// Run is Method. As many recordings are at work at a time as there are verifiers,
+// each with states of its own.
 func (p Power) Run(ctx context.Context, t *Trial) error {
-	for n := 0; t.Remaining() > 0; n++ {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		before := t.Remaining()
-		if err := p.recording(ctx, t, n); err != nil {
-			return err
-		}
-		if t.Remaining() == before {
-			return fmt.Errorf("recording %d gave no crash state that could be tested", n+1)
-		}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	shares := &quota{left: t.Want, most: min(p.StatesPerRecording, roundUp(t.Want, t.Pool.Size()))}
+	var lanes sync.WaitGroup
+	for range t.Pool.Size() {
+		lanes.Go(func() {
+			for ctx.Err() == nil {
+				n, states := shares.take()
+				if states == 0 {
+					return
+				}
+				tested, err := p.recording(ctx, t, n, states)
+				if err == nil && tested == 0 {
+					err = fmt.Errorf("recording %d gave no crash state that could be tested", n+1)
+				}
+				if err != nil {
+					cancel(err)
+				}
+				shares.giveBack(states - tested)
+			}
+		})
 	}
-	return nil
+	lanes.Wait()
+	return context.Cause(ctx)
+}
+
+// quota deals out crash states to recordings.
+type quota struct {
+	mu   sync.Mutex
+	next int // guarded by mu; number of the next recording
+	left int // guarded by mu
+	most int // for one recording
+}
+
+func (q *quota) take() (recording, states int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	states = min(q.most, q.left)
+	q.left -= states
+	q.next++
+	return q.next - 1, states
+}
+
+// giveBack returns states that a recording could not give.
+func (q *quota) giveBack(states int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.left += max(states, 0)
 }
 
 // loadFor is the load of the n-th recording: few commits, of which much is tried.
@@ -85,38 +119,52 @@ func loadFor(t *Trial, n int) Load {
 
 const commitsPerRecording = 240
 
-// recording runs one worker and tests states of what it wrote.
-func (p Power) recording(ctx context.Context, t *Trial, n int) (err error) {
+// recording runs one worker and tests so many states of what it wrote.
+func (p Power) recording(ctx context.Context, t *Trial, n, states int) (tested int, err error) {
 	base := filepath.Join(t.Dir, fmt.Sprintf("recording-%d", n))
 	if err := os.MkdirAll(base, 0o755); err != nil {
-		return err
+		return 0, err
 	}
+	defer func() { err = errors.Join(err, os.RemoveAll(base)) }()
+	r, ended, err := p.record(ctx, t, n, base)
+	if err != nil {
+		return 0, fmt.Errorf("recording %d: %w", n+1, err)
+	}
+	r.left = states
+	if vs := workerViolations(r.model.History, ended); len(vs) > 0 {
+		j := &Judgement{Violations: vs, Acked: r.model.Acked(End)}
+		r.left--
+		if err := t.Tested(j, "no crash: the work itself", func(dir string) error { return r.failure(j, End, "no crash").save(dir, r.model.History) }); err != nil {
+			return 0, err
+		}
+	}
+	err = r.states(ctx, record.Options{Seed: t.Seed + uint64(n), States: states, Mark: r.model.told})
+	return states - r.left, err
+}
+
+// record runs one worker on a stage below base. ended is how its work ended, if that
+// was the engine's doing.
+func (p Power) record(ctx context.Context, t *Trial, n int, base string) (r *replaying, ended, err error) {
 	stage, err := p.stage(ctx, base)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, stage.Close(), os.RemoveAll(base)) }()
+	defer func() { err = errors.Join(err, stage.Close()) }()
 	h, ended := Drive(ctx, &t.Target, DriveOptions{Store: storeIn(stage.Dir()), Load: loadFor(t, n), Now: stage.Now})
 	if err := engineFault(ended); err != nil {
-		return err
+		return nil, nil, err
 	}
 	recording, err := stage.Finish(ctx)
 	if err != nil {
-		return fmt.Errorf("recording %d: %w", n+1, err)
+		return nil, nil, err
 	}
 	t.Recorded(h)
 	m, err := NewModel(h)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	r := &replaying{Trial: t, recording: recording, model: m, rules: RulesFor(t.Target.Info, t.Target.Durability, true)}
-	if vs := workerViolations(h, ended); len(vs) > 0 {
-		j := &Judgement{Violations: vs, Acked: m.Acked(End)}
-		if err := t.Tested(j, "no crash: the work itself", func(dir string) error { return r.failure(j, End, "no crash").save(dir, h) }); err != nil {
-			return err
-		}
-	}
-	return r.states(ctx, record.Options{Seed: t.Seed + uint64(n), States: min(p.StatesPerRecording, t.Remaining()), Mark: m.told})
+	rules := RulesFor(t.Target.Info, t.Target.Durability, true)
+	return &replaying{Trial: t, recording: recording, model: m, rules: rules, probes: m.Probes(probesPerCrash)}, ended, nil
 }
 
 // stage makes what its name says, below base.
@@ -126,133 +174,4 @@ func (p Power) stage(ctx context.Context, base string) (record.Stage, error) {
 		return record.NewFileStage(ctx, base, kind)
 	}
 	return record.NewBlockStage(ctx, base, kind)
-}
-
-// replaying tests the states of one recording.
-type replaying struct {
-	*Trial
-	recording record.Recording
-	model     *Model
-	rules     Rules
-}
-
-// states tests as many at a time as there are verifiers.
-func (r *replaying) states(ctx context.Context, o record.Options) error {
-	if o.States <= 0 {
-		return nil
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	states := make(chan record.State)
-	var workers sync.WaitGroup
-	for range r.Pool.Size() {
-		workers.Go(func() {
-			for s := range states {
-				if err := r.test(ctx, s); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	for s := range r.recording.States(o) {
-		select {
-		case states <- s:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	close(states)
-	workers.Wait()
-	return context.Cause(ctx)
-}
-
-// test judges one state and tells of it.
-func (r *replaying) test(ctx context.Context, s record.State) error {
-	j, err := r.judge(ctx, s)
-	if err != nil || j == nil {
-		return err
-	}
-	if len(j.Violations) > 0 && r.IsNew(j.Violations) {
-		if s, j, err = r.shrink(ctx, s, j); err != nil {
-			return err
-		}
-	}
-	where := r.recording.Describe(s)
-	return r.Tested(j, where, func(dir string) error {
-		raw, err := json.Marshal(s)
-		if err != nil {
-			return err
-		}
-		f := r.failure(j, s.At, where)
-		f.State = raw
-		if err := os.MkdirAll(filepath.Join(dir, recordingDir), 0o755); err != nil {
-			return err
-		}
-		return errors.Join(f.save(dir, r.model.History), r.recording.Save(filepath.Join(dir, recordingDir)))
-	})
-}
-
-func (r *replaying) failure(j *Judgement, at uint64, where string) *Failure {
-	return &Failure{Target: r.Target, Method: r.Method.Name(), Seed: r.Seed, At: at, Rules: r.rules, Where: where, Judgement: *j}
-}
-
-// judge rebuilds a state and verifies it; nil if the file system would not mount.
-func (r *replaying) judge(ctx context.Context, s record.State) (j *Judgement, err error) {
-	dir, done, err := r.recording.Materialize(ctx, s)
-	if errors.Is(err, record.ErrNoMount) {
-		r.NotMounted()
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, done()) }()
-	found, err := r.Pool.Verify(ctx, &r.Target, storeIn(dir), r.options(s))
-	if err != nil {
-		return nil, err
-	}
-	judged := Judge(&Evidence{Model: r.model, At: s.At, Rules: r.rules, Found: found})
-	return &judged, nil
-}
-
-// recoveryKills is one in how many states has its first recovery killed.
-const recoveryKills = 16
-
-func (r *replaying) options(s record.State) VerifyOptions {
-	o := VerifyOptions{Probes: r.model.Probes(probesPerCrash), Renew: true}
-	rng := rand.New(rand.NewPCG(r.Seed, s.At^uint64(len(s.Lost))<<32))
-	if rng.IntN(recoveryKills) == 0 {
-		o.KillAfter = time.Duration(rng.IntN(10_000)) * time.Microsecond
-	}
-	return o
-}
-
-// shrink looks for the least set of lost operations that still breaks the same
-// invariant. A store that hangs is not tried again and again.
-func (r *replaying) shrink(ctx context.Context, s record.State, j *Judgement) (record.State, *Judgement, error) {
-	first := j.Violations[0]
-	if first.Pattern == OutcomeHung {
-		return s, j, nil
-	}
-	best := j
-	least, err := r.recording.Shrink(ctx, s, func(try record.State) (bool, error) {
-		again, err := r.judge(ctx, try)
-		if err != nil || again == nil {
-			return false, err
-		}
-		for _, v := range again.Violations {
-			if v.Invariant == first.Invariant && v.Pattern == first.Pattern {
-				best = again
-				return true, nil
-			}
-		}
-		return false, nil
-	})
-	if err != nil {
-		return s, j, err
-	}
-	// What is told is what the least state shows: the last one that still failed.
-	return least, best, nil
 }

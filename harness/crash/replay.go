@@ -74,5 +74,5 @@ func replayState(ctx context.Context, f *Failure, m *Model, dir, scratch string,
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	found, err := pool.Verify(ctx, &f.Target, storeIn(place), VerifyOptions{Probes: m.Probes(probesPerCrash), Renew: true})
-	return Judge(&Evidence{Model: m, At: f.At, Rules: f.Rules, Found: found}), err
+	return Judge(&Evidence{Model: m, At: f.At, Rules: f.Rules, Found: found, Before: f.Before}), err
 }

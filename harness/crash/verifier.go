@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"runtime/debug"
 	"slices"
 
 	"orbitbench/engines"
@@ -42,15 +44,19 @@ type probeKey struct {
 
 // Verified is what a verifier found.
 type Verified struct {
-	Outcome    string   `json:"outcome"`
-	Error      string   `json:"error,omitempty"`
-	Corrupt    bool     `json:"corrupt,omitempty"` // Error is ErrCorrupt
-	Records    []Record `json:"records,omitempty"` // after the first opening
-	Probes     []Record `json:"probes,omitempty"`  // what was written then, with the versions granted
-	ProbeError string   `json:"probe_error,omitempty"`
-	SelfCheck  string   `json:"self_check,omitempty"` // what the engine's own verify found wrong
-	Reopened   bool     `json:"reopened,omitempty"`   // it was closed and opened a second time
-	Again      []Record `json:"again,omitempty"`      // what was there then
+	Outcome string `json:"outcome"`
+	Error   string `json:"error,omitempty"`
+	Corrupt bool   `json:"corrupt,omitempty"` // Error is ErrCorrupt
+	// CorruptFile and CorruptAt are where the damage is, as the error says: "" if it
+	// names no file, -1 if it names no offset.
+	CorruptFile string   `json:"corrupt_file,omitempty"`
+	CorruptAt   int64    `json:"corrupt_at,omitempty"`
+	Records     Records  `json:"records,omitempty"` // after the first opening
+	Probes      []Record `json:"probes,omitempty"`  // what was written then, with the versions granted
+	ProbeError  string   `json:"probe_error,omitempty"`
+	SelfCheck   string   `json:"self_check,omitempty"` // what the engine's own verify found wrong
+	Reopened    bool     `json:"reopened,omitempty"`   // it was closed and opened a second time
+	Again       Records  `json:"again,omitempty"`      // what was there then
 }
 
 // verifierMain looks at one store after the other, until the requests end.
@@ -59,6 +65,7 @@ func verifierMain(ctx context.Context, lookup Lookup, stdin, requests io.Reader,
 	if err := json.NewDecoder(stdin).Decode(&hello); err != nil {
 		return err
 	}
+	debug.SetGCPercent(verifierGC)
 	dec := json.NewDecoder(bufio.NewReader(requests))
 	enc := json.NewEncoder(stdout)
 	for {
@@ -74,11 +81,18 @@ func verifierMain(ctx context.Context, lookup Lookup, stdin, requests io.Reader,
 	}
 }
 
+// verifierGC lets the heap of a verifier, which lives for some hundred small stores, grow
+// further than usual: collecting was a quarter of its work.
+const verifierGC = 800
+
 // lookAt opens, dumps, writes, closes, opens again and dumps again.
 func lookAt(ctx context.Context, job *verifyJob, lookup Lookup) *Verified {
 	v := &Verified{Outcome: OutcomeOK}
 	refuse := func(what string, err error) *Verified {
 		v.Outcome, v.Error, v.Corrupt = OutcomeRefused, what+": "+err.Error(), errors.Is(err, engines.ErrCorrupt)
+		if place := (*engines.CorruptError)(nil); errors.As(err, &place) {
+			v.CorruptFile, v.CorruptAt = filepath.Base(place.File), place.Offset
+		}
 		return v
 	}
 	e, err := job.open(ctx, lookup)

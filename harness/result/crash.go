@@ -13,6 +13,8 @@ type Crash struct {
 	// them that lost acknowledged commits inside the declared window.
 	Passed int `json:"passed"`
 	Within int `json:"within_window,omitempty"`
+	// Recut are those among Tested in which the power was cut within a recovery.
+	Recut int `json:"recut,omitempty"`
 	// NotMounted are states that the file system itself would not mount: no fault
 	// of the engine, and not among Tested.
 	NotMounted int `json:"not_mounted,omitempty"`

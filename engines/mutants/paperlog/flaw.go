@@ -26,6 +26,7 @@ const (
 	TornBatch        Flaw = "tornbatch"        // each operation of a batch is a frame of its own
 	ReleaseReturns   Flaw = "releasereturns"   // deletes are not logged
 	KeepsTornTail    Flaw = "keepstorntail"    // recovery appends behind a torn frame instead of cutting it off
+	MendsInPlace     Flaw = "mendsinplace"     // recovery empties a log with a torn frame and writes the whole ones again
 )
 
 // The methods of the crash suite, as its flag --methods names their families.
@@ -66,6 +67,7 @@ func All() []Mutant {
 		{TornBatch, "writes a batch piece by piece", []string{byFile, byKill, byBlock}},
 		{ReleaseReturns, "does not log deletes", []string{byKill, byFile, byBlock}},
 		{KeepsTornTail, "appends behind a torn frame", []string{byFile, byBlock}},
+		{MendsInPlace, "writes a torn log anew in place when it recovers", []string{byFile, byBlock}},
 	}
 }
 

@@ -62,7 +62,10 @@ func openJournal(s files, l *loaded, mapped bool) (*journal, error) {
 	if s.flaw == KeepsTornTail && l.torn > 0 {
 		j.end = (l.end + l.torn + 7) &^ 7
 	} else {
-		err = f.Truncate(l.end)
+		if s.flaw == MendsInPlace && l.torn > 0 {
+			err = mendInPlace(f, l.end)
+		}
+		err = errors.Join(err, f.Truncate(l.end))
 	}
 	if err == nil && mapped {
 		err = j.grow(mappedStep)
@@ -75,6 +78,20 @@ func openJournal(s files, l *loaded, mapped bool) (*journal, error) {
 	}
 	j.synced = j.end
 	return j, nil
+}
+
+// mendInPlace empties a log and writes its first bytes again: a power cut before the
+// sync that follows takes what was durable, which is the flaw.
+func mendInPlace(f *os.File, end int64) error {
+	whole := make([]byte, end)
+	if _, err := f.ReadAt(whole, 0); err != nil {
+		return err
+	}
+	if err := f.Truncate(headBytes); err != nil {
+		return err
+	}
+	_, err := f.WriteAt(whole[headBytes:], headBytes)
+	return err
 }
 
 // grow makes the mapping hold at least by bytes more than there are.
