@@ -46,6 +46,7 @@ closes and opens again; ten invariants are judged. Methods:
                          under the real file system; needs root
   damage                 bits flipped, blocks zeroed or stale, ends cut off while
                          nobody has the store open: the right data or an error
+  damage-bitflip         single bits anywhere in the files of a store that was closed
   faults                 EIO and ENOSPC from write, fsync and read, once and for
                          ever, short writes (FUSE), a full disk (needs root)
 
@@ -100,7 +101,7 @@ func (a *app) crashCommand() *cobra.Command {
 
 // crashMethods are all that there are.
 func crashMethods() []crash.Method {
-	return append([]crash.Method{crash.Kill{}, crash.Damage{}, crash.Faults{}}, crash.Powers()...)
+	return append([]crash.Method{crash.Kill{}, crash.Damage{}, crash.Damage{FlipsOnly: true}, crash.Faults{}}, crash.Powers()...)
 }
 
 // pickMethods are those that are named, by name or by the word before the dash.

@@ -15,7 +15,7 @@ var crashConfigs = map[string]map[string]any{
 	"appendlog":  {"segment_bytes": 256 << 10, "snapshot_log_bytes": 512 << 10},
 	"actorstore": {"segment_bytes": 256 << 10, "checkpoint_log_bytes": 512 << 10},
 	"cowbtree":   {"segment_bytes": 256 << 10, "checkpoint_log_bytes": 512 << 10},
-	"mmapwal":    {"segment_bytes": 256 << 10, "checkpoint_log_bytes": 512 << 10},
+	"mmapwal":    {"segment_bytes": 256 << 10, "checkpoint_log_bytes": 512 << 10, "extent_bytes": 2 << 20},
 	"pebble":     {"memtable_size": 256 << 10},
 	"rocksdb":    {"write_buffer_size": 256 << 10},
 	"lmdb":       {"map_size": 64 << 20},
