@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("GORACE", os.Getenv("GORACE")) // see `make race`
+			return nil
+		},
 		Condition: func(name string) (bool, error) {
 			if name != "tmpfs" {
 				return false, fmt.Errorf("unknown condition %q", name)
@@ -37,6 +41,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
 			"waitfile": waitFile,
+			"signal":   sendSignal,
+			"again":    again,
 		},
 	})
 }

@@ -9,13 +9,13 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/lease"
+	"orbitbench/harness/patience"
 )
 
 // modelPoint is what the model knows of a key of TimeSeries.
@@ -81,7 +81,7 @@ func (m seriesModel) sameAs(t *testing.T, rng *rand.Rand, g interface {
 func TestSeriesModel(t *testing.T) {
 	ctx := context.Background()
 	for _, class := range []engines.Class{engines.Process, engines.Interval, engines.Sync} {
-		seed := uint64(time.Now().UnixNano())
+		seed := patience.Seed(t)
 		t.Logf("class %s, seed %d", class, seed)
 		rng := rand.New(rand.NewPCG(seed, 1))
 		mem := vfs.NewMem()

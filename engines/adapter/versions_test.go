@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
-	"time"
 
 	"orbitbench/engines"
+	"orbitbench/harness/patience"
 )
 
 // disk keeps the last version state that was made durable.
@@ -31,8 +31,7 @@ func (d *disk) persist(s VersionState) error {
 // deletion, clean closes and unclean stops that take the latest records, and
 // holds every version against the highest that its key ever had.
 func TestVersionsRiseForEver(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := patience.Seed(t)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	d := &disk{}
 	vs := NewVersions(d.state, 8, d.persist)

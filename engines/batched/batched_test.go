@@ -14,6 +14,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/lease"
 	"orbitbench/engines/memory"
+	"orbitbench/harness/patience"
 )
 
 // gated is the memory engine with an Apply that can be held and made to fail,
@@ -284,8 +285,7 @@ func TestCloseWaitsForCommits(t *testing.T) {
 // Random batches over few keys, from many goroutines: the version of a key must
 // be the number of commits that wrote it, whatever met in a cohort.
 func TestRandomCohortsAgainstCounts(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := patience.Seed(t)
 	e := open(t, &gated{})
 	const keys, workers = 12, 16
 	rounds := 400

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"orbitbench/engines"
+	"orbitbench/harness/patience"
 )
 
 // audit walks a tree and checks everything that its code relies on. It returns the
@@ -205,7 +205,7 @@ func TestTreeAgainstModel(t *testing.T) {
 	for name, keys := range keyShapes {
 		for _, maxKeys := range []int{4, 16, 256} {
 			t.Run(fmt.Sprintf("%s/%d", name, maxKeys), func(t *testing.T) {
-				seed := uint64(time.Now().UnixNano())
+				seed := patience.Seed(t)
 				h, err := newHeap()
 				if err != nil {
 					t.Fatal(err)

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"orbitbench/engines"
 	"orbitbench/engines/lease"
+	"orbitbench/harness/patience"
 )
 
 // held is one lease of the model.
@@ -23,8 +23,7 @@ type held struct {
 
 // TestRandomAgainstModel drives a directory and a plain map with the same calls.
 func TestRandomAgainstModel(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := patience.Seed(t)
 	steps := 20_000
 	if testing.Short() {
 		steps = 3000

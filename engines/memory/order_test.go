@@ -6,13 +6,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
+
+	"orbitbench/harness/patience"
 )
 
 // TestOrderAgainstMap drives the sorted key set and a map with the same calls.
 func TestOrderAgainstMap(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := patience.Seed(t)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for _, pattern := range []string{"random", "rising", "falling"} {
 		var o keyOrder

@@ -68,7 +68,10 @@ func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 		t.Fatal("no checkpoint was renamed")
 	}
 	var cut []*vfs.Mem
-	over := false
+	over, seeds := false, uint64(8)
+	if testing.Short() {
+		seeds = 2
+	}
 	killed.OnPending = func(op, name string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -76,7 +79,7 @@ func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 			return
 		}
 		for _, loss := range vfs.Losses() {
-			for seed := range uint64(8) {
+			for seed := range seeds {
 				cut = append(cut, killed.Crash(rand.New(rand.NewPCG(seed, 1)), loss))
 			}
 		}
@@ -90,6 +93,7 @@ func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 		t.Fatal("recovery did not write the table")
 	}
 	for i, m := range cut {
+		cut[i] = nil // it is large
 		e, err := open(context.Background(), m, engines.Options{Dir: crashDir, Durability: syncClass, Config: crashConfig})
 		if err != nil {
 			t.Errorf("cut %d of %d: %v", i, len(cut), err)

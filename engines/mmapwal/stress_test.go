@@ -12,6 +12,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/lease"
+	"orbitbench/harness/patience"
 )
 
 // The stress test drives one store with batches that make tables grow, split,
@@ -160,8 +161,7 @@ func TestStress(t *testing.T) {
 	}
 	for _, class := range []engines.Class{engines.Process, engines.Sync} {
 		t.Run(class.String(), func(t *testing.T) {
-			seed := uint64(time.Now().UnixNano())
-			t.Logf("seed %d", seed)
+			seed := patience.Seed(t)
 			s := &stress{t: t, rng: rand.New(rand.NewPCG(seed, 1)), model: model{}, d: engines.Durability{Class: class}}
 			mem := vfs.NewMem()
 			s.e = mustOpen(t, mem, s.d, stressConfig)

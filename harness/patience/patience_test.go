@@ -20,7 +20,7 @@ func (r *recorder) Errorf(format string, args ...any) { r.errors = append(r.erro
 func TestOneGoodAttemptIsEnough(t *testing.T) {
 	r := &recorder{TB: t}
 	var numbers []int
-	Try(r, func(a *T) {
+	try(r, 0, func(a *T) {
 		numbers = append(numbers, a.Number)
 		require.Equal(a, 2, a.Number, "ends the attempt")
 		numbers = append(numbers, 99)
@@ -41,8 +41,17 @@ func TestWhatIsWrongFails(t *testing.T) {
 	} {
 		r := &recorder{TB: t}
 		n := 0
-		Try(r, func(a *T) { n++; fail(a); require.True(a, strings.HasPrefix(name, "E") || name == "Fail") })
+		try(r, 0, func(a *T) { n++; fail(a); require.True(a, strings.HasPrefix(name, "E") || name == "Fail") })
 		require.Equal(t, Attempts, n, name)
 		require.Len(t, r.errors, 1, name)
 	}
+}
+
+func TestSeed(t *testing.T) {
+	t.Setenv(SeedVariable, "")
+	require.EqualValues(t, 1, Seed(t))
+	t.Setenv(SeedVariable, "42")
+	require.EqualValues(t, 42, Seed(t))
+	t.Setenv(SeedVariable, "random")
+	require.NotEqual(t, Seed(t), Seed(t))
 }

@@ -8,12 +8,12 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"orbitbench/harness/patience"
 	"orbitbench/harness/result"
 )
 
 func seeded(t testing.TB) *rand.Rand {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := patience.Seed(t)
 	return rand.New(rand.NewPCG(seed, 0))
 }
 

@@ -7,7 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
+
+	"orbitbench/harness/patience"
 )
 
 // keyList is a Keys over plain slices: ref i is key i.
@@ -37,8 +38,7 @@ func distinctKeys(rng *rand.Rand, n int) keyList {
 }
 
 func newRand(t testing.TB) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := patience.Seed(t)
 	return rand.New(rand.NewPCG(seed, 1))
 }
 

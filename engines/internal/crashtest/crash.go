@@ -47,6 +47,8 @@ type Plan struct {
 	States     int // to take
 	// Wrap, if set, is put between the engine and the file system, for a test of the test.
 	Wrap func(vfs.FS) vfs.FS
+	// First ends the judging at the first state that is wrong.
+	First bool
 }
 
 // state is a file system after a crash with what was known around it.
@@ -123,7 +125,11 @@ func Run(t *testing.T, s Subject, p Plan) (found []error) {
 	for i := range r.states {
 		if err := r.check(&r.states[i], 1); err != nil {
 			found = append(found, err)
+			if p.First {
+				break
+			}
 		}
+		r.states[i] = state{} // a copy of the whole file system
 	}
 	t.Logf("seed %d: %d states", p.Seed, len(r.states))
 	return found

@@ -22,7 +22,7 @@ func States(t *testing.T, s Subject) {
 	t.Helper()
 	states := 120
 	if testing.Short() {
-		states = 40
+		states = 20
 	}
 	for _, d := range Classes() {
 		t.Run(d.Class.String(), func(t *testing.T) {
@@ -51,7 +51,7 @@ func Finds(t *testing.T, flaw string, s Subject, p Plan) {
 	t.Helper()
 	const runs = 20 // most engines are found in the first
 	for n := range uint64(runs) {
-		p.Seed = seed(n)
+		p.Seed, p.First = seed(n), true
 		if len(Run(t, s, p)) > 0 {
 			return
 		}
@@ -59,9 +59,9 @@ func Finds(t *testing.T, flaw string, s Subject, p Plan) {
 	t.Errorf("%s: no crash state of %d runs shows it", flaw, runs)
 }
 
-// seed returns the seed of run n: the same each time, or with $CRASHTEST_SEED=random another.
+// seed returns the seed of run n: the same each time, or with ORBITBENCH_TEST_SEED=random another.
 func seed(n uint64) uint64 {
-	if os.Getenv("CRASHTEST_SEED") == "random" {
+	if os.Getenv("ORBITBENCH_TEST_SEED") == "random" {
 		return rand.Uint64()
 	}
 	return n

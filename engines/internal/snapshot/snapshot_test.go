@@ -13,6 +13,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/vfs"
+	"orbitbench/harness/patience"
 )
 
 var tag = Tag{'t', 'e', 's', 't', ' ', '1'}
@@ -176,7 +177,7 @@ func TestCrash(t *testing.T) {
 		return fault
 	}
 	for range 5 {
-		seed := rand.Uint64()
+		seed := patience.Seed(t)
 		require.NoError(t, run(seed, func(m *vfs.Mem) vfs.FS { return m }), "seed %d", seed)
 	}
 	require.Error(t, run(1, func(m *vfs.Mem) vfs.FS { return noSync{m} }))

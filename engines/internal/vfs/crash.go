@@ -146,9 +146,12 @@ func (p patch) apply(b []byte) []byte {
 
 // crash returns what the device may hold of n.
 func (n *inode) crash(rng *rand.Rand, loss Loss) []byte {
-	now := make([]byte, len(n.data))
-	copyShared(now, n.data)
-	pending := append(slices.Clone(n.pending), n.stores(now)...)
+	pending := n.pending
+	if n.mapped > 0 {
+		now := make([]byte, len(n.data))
+		copyShared(now, n.data)
+		pending = append(slices.Clone(pending), n.stores(now)...)
+	}
 	b := slices.Clone(n.durable)
 	keep := keeper(rng, loss, len(pending))
 	for i, p := range pending {

@@ -15,6 +15,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/vfs"
+	"orbitbench/harness/patience"
 )
 
 // payload is what record nonce holds: its size and bytes follow from the nonce.
@@ -289,8 +290,8 @@ func TestCrashStates(t *testing.T) {
 		for _, writers := range []int{1, 5} {
 			t.Run(fmt.Sprintf("buffered=%t,writers=%d", buffered, writers), func(t *testing.T) {
 				total := 0
-				for range rounds(t, 3) {
-					seed := rand.Uint64()
+				for round := range rounds(t, 3) {
+					seed := patience.Seed(t) + uint64(round)
 					o := crashOptions(engines.Sync)
 					o.Buffered = buffered
 					n, err := crashRun(o, seed, writers, 300/writers, nil)
@@ -358,8 +359,8 @@ func TestWeakCrashStates(t *testing.T) {
 	for _, class := range []engines.Class{engines.None, engines.Process, engines.Interval} {
 		for _, workers := range []int{1, 3} {
 			t.Run(fmt.Sprint(class, workers), func(t *testing.T) {
-				for range rounds(t, 3) {
-					seed := rand.Uint64()
+				for round := range rounds(t, 3) {
+					seed := patience.Seed(t) + uint64(round)
 					require.NoError(t, weakRun(class, workers, seed), "seed %d", seed)
 				}
 			})
