@@ -13,6 +13,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/appendlog"
 	"orbitbench/engines/memory"
+	"orbitbench/harness/patience"
 )
 
 // machine is a simulated one: a trial takes a microsecond, perSpin for each
@@ -86,22 +87,24 @@ func TestAFailedTrialEndsIt(t *testing.T) {
 
 // A real engine, few and short trials: that it runs, and not what it finds.
 func TestRealTrials(t *testing.T) {
-	dir := t.TempDir()
-	o := Options{
-		Driver: memory.Driver{}, Durability: engines.Durability{Class: engines.None}, Repetitions: 1, Trials: 7,
-		Actors: 500, Time: 10 * time.Millisecond, Slowdown: 5, Seed: 1, DataDir: dir,
-	}
-	r, err := Run(context.Background(), o)
-	require.NoError(t, err)
-	require.Len(t, r.Repetitions, 1)
-	require.Positive(t, r.P50Ns)
-	require.Positive(t, r.DelayNs)
-	require.Contains(t, r.String(), "1 repetitions of 7 interleaved trials a side")
+	patience.Try(t, func(t *patience.T) {
+		dir := t.TempDir()
+		o := Options{
+			Driver: memory.Driver{}, Durability: engines.Durability{Class: engines.None}, Repetitions: 1, Trials: 7,
+			Actors: 500, Time: 10 * time.Millisecond, Slowdown: 5, Seed: 1, DataDir: dir,
+		}
+		r, err := Run(context.Background(), o)
+		require.NoError(t, err)
+		require.Len(t, r.Repetitions, 1)
+		require.Positive(t, r.P50Ns)
+		require.Positive(t, r.DelayNs)
+		require.Contains(t, r.String(), "1 repetitions of 7 interleaved trials a side")
 
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_, err = Run(ctx, o)
-	require.ErrorIs(t, err, context.Canceled)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, err = Run(ctx, o)
+		require.ErrorIs(t, err, context.Canceled)
+	})
 }
 
 func TestSpinTakesTime(t *testing.T) {

@@ -16,10 +16,10 @@ func TestFollowsTheMonotonicClock(t *testing.T) {
 	}
 	before := time.Since(begin)
 	now := c.Now()
-	if after := time.Since(begin) + time.Since(c.Begin()) - before; now < int64(before) || now > int64(after)+int64(time.Second) {
+	if after := time.Since(begin) + time.Since(c.Begin()) - before; now < int64(before) || now > int64(after)+int64(time.Minute) {
 		t.Errorf("%d ns where time.Since says %v", now, before)
 	}
-	if d := time.Now().UnixNano() - c.Wall(c.Now()); d < -1e9 || d > 1e9 {
+	if d := time.Now().UnixNano() - c.Wall(c.Now()); d < -60e9 || d > 60e9 {
 		t.Errorf("wall time is %d ns off", d)
 	}
 }

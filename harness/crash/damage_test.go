@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"orbitbench/engines"
+	"orbitbench/harness/result"
 )
 
 // damaged runs some trials of the method damage.
@@ -34,7 +35,10 @@ func TestDamageAccusesNobodyWrongly(t *testing.T) {
 
 func TestDamageFindsItsMutants(t *testing.T) {
 	for _, engine := range []string{"paperlog+nochecksum", "paperlog+nobounds"} {
-		found := damaged(t, engine, engines.Sync, map[string]any{"log_bytes": 64 << 10}).Result().Findings
+		var found []result.CrashFinding
+		for try := 0; try < 5 && len(found) == 0; try++ { // which damage meets a record depends on what was written in time
+			found = damaged(t, engine, engines.Sync, map[string]any{"log_bytes": 64 << 10}).Result().Findings
+		}
 		require.NotEmpty(t, found, engine)
 		t.Logf("%s: %s: %s, %s", engine, found[0].Invariant, found[0].Detail, found[0].Where)
 	}

@@ -20,16 +20,17 @@ import (
 const Attempts = 8
 
 // T is one attempt. Failures of it do not fail the test but the attempt, FailNow and
-// Fatal end it. Cleanups and temporary directories are those of the test. Skip must be
-// called before.
+// Fatal end it, and its cleanups run at its end. Temporary directories are those of the
+// test.
 type T struct {
 	testing.TB
 	// Number of the attempt, from 0: what a slow device may be too slow for can take longer each time.
 	Number int
 
-	mu     sync.Mutex
-	said   []string // guarded by mu
-	failed bool     // guarded by mu
+	mu       sync.Mutex
+	said     []string // guarded by mu
+	failed   bool     // guarded by mu
+	cleanups []func() // guarded by mu
 }
 
 // Try runs f until an attempt does not fail.
@@ -46,18 +47,46 @@ func try(t testing.TB, pause time.Duration, f func(t *T)) {
 			time.Sleep(time.Duration(n) * pause) // what the machine is busy with may end
 		}
 		a := &T{TB: t, Number: n}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			f(a)
-		}()
-		<-done
+		alone(func() { f(a) })
+		a.clean()
 		if !a.Failed() {
 			return
 		}
 		t.Logf("attempt %d of %d: %s", n+1, Attempts, strings.Join(a.said, "\n"))
 	}
 	t.Errorf("each of %d attempts failed", Attempts)
+}
+
+// alone runs f, which may end its goroutine.
+func alone(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
+}
+
+// Cleanup has f run at the end of the attempt, the last one first.
+func (a *T) Cleanup(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cleanups = append(a.cleanups, f)
+}
+
+func (a *T) clean() {
+	for {
+		a.mu.Lock()
+		last := len(a.cleanups) - 1
+		if last < 0 {
+			a.mu.Unlock()
+			return
+		}
+		f := a.cleanups[last]
+		a.cleanups = a.cleanups[:last]
+		a.mu.Unlock()
+		alone(f)
+	}
 }
 
 // Failed reports whether the attempt has failed.

@@ -55,3 +55,17 @@ func TestSeed(t *testing.T) {
 	t.Setenv(SeedVariable, "random")
 	require.NotEqual(t, Seed(t), Seed(t))
 }
+
+func TestCleanupsRunAtTheEndOfEachAttempt(t *testing.T) {
+	r := &recorder{TB: t}
+	var order []int
+	try(r, 0, func(a *T) {
+		a.Cleanup(func() { order = append(order, 1) })
+		a.Cleanup(func() { order = append(order, 2); require.Equal(a, 1, a.Number, "fails the attempt") })
+		if a.Number == 2 {
+			t.Error("a third attempt")
+		}
+	})
+	require.Equal(t, []int{2, 1, 2, 1}, order)
+	require.Empty(t, r.errors)
+}

@@ -73,7 +73,7 @@ func (d *loopDevice) release() {
 func (d *loopDevice) detach() error {
 	d.release()
 	var err error
-	for wait := time.Millisecond; wait < time.Second; wait *= 2 {
+	for wait := time.Millisecond; wait < 8*time.Second; wait *= 2 {
 		if _, err = loopControl(unix.LOOP_CTL_REMOVE, d.index); err == nil || errors.Is(err, unix.ENODEV) {
 			err = nil
 			break

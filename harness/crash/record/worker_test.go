@@ -136,7 +136,7 @@ func syncDir(dir string) error {
 }
 
 // work runs a program as a worker in a directory.
-func work(t *testing.T, name, dir string) error {
+func work(t testing.TB, name, dir string) error {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], dir)
 	cmd.Env = append(os.Environ(), workerEnv+"="+name, "GORACE=atexit_sleep_ms=0") // the race detector sleeps a second at exit
@@ -147,7 +147,7 @@ func work(t *testing.T, name, dir string) error {
 }
 
 // base is a directory in tmpfs where there is one. Nothing may be mounted below it at the end.
-func base(t *testing.T) string {
+func base(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "record-test-")
 	if err != nil {
@@ -188,7 +188,7 @@ var stages = map[string]struct {
 
 // recorded runs setup and a program on a stage; crash points lie in its window from start on, and
 // it had ended at the stamp end.
-func recorded(t *testing.T, stage, dir, program string) (r Recording, start, end uint64) {
+func recorded(t testing.TB, stage, dir, program string) (r Recording, start, end uint64) {
 	t.Helper()
 	s, err := stages[stage].make(dir)
 	require.NoError(t, err)
@@ -203,7 +203,7 @@ func recorded(t *testing.T, stage, dir, program string) (r Recording, start, end
 }
 
 // content reads a file of a state: of a file stage or of a mounted image.
-func content(t *testing.T, r Recording, s State, name string) (text string, exists, mounts bool) {
+func content(t testing.TB, r Recording, s State, name string) (text string, exists, mounts bool) {
 	t.Helper()
 	dir, done, err := r.Materialize(context.Background(), s)
 	if errors.Is(err, ErrNoMount) {
