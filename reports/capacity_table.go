@@ -109,12 +109,13 @@ func (r *Report) textCapacity(t *textWriter, b *capacityBlock) (dropped []column
 	table := b.table()
 	dropped = table.fit(t.width)
 	t.table(table)
-	return dropped
+	return append(dropped, r.textLadder(t, b)...)
 }
 
 const capacityLegend = "Capacity is the highest rate confirmed in trials with all its leases loaded, times the interval; refuted at is the lowest number of leases whose trials missed the promise. " +
 	"Latency runs from the due time. Late is renewals acknowledged after their lease had run out, ran out is leases found past their end while their holder was alive; " +
-	"stall is the longest that a renewal took, slack what its lease allows. Searches are short probes of a smaller store: they say where to confirm."
+	"stall is the longest that a renewal took, slack what its lease allows. Searches are short probes of a smaller store: they say where to confirm. " +
+	"Saturated is a rate of which less than 99% was achieved; lag is the generator's own lateness, in flight the most renewals that were due and not done."
 
 func (r *Report) markdownCapacity(b *bytes.Buffer, bl *capacityBlock) {
 	fmt.Fprintf(b, "\n#### capacity, %s: %s\n\n", escape(bl.durability), classMeaning(bl.durability))
@@ -128,7 +129,10 @@ func (r *Report) markdownCapacity(b *bytes.Buffer, bl *capacityBlock) {
 			fmt.Fprintf(b, "- **%s**: %s\n", escape(row.engine.Name), escape(f))
 		}
 	}
-	fmt.Fprintf(b, "\n<details><summary>Every confirmation</summary>\n\n")
+	fmt.Fprintf(b, "\n%s\n", escape(bl.ladderText()))
+	fmt.Fprintf(b, "\n<details><summary>Every rate, offered against achieved</summary>\n\n")
+	writeMarkdownTable(b, bl.ladderTable(every))
+	fmt.Fprintf(b, "\n</details>\n\n<details><summary>Every confirmation</summary>\n\n")
 	t := &table{columns: []column{{head: "engine", left: true}, {head: "leases"}, {head: "per s"}, {head: "achieved per s"}, {head: "promised percentile"}, {head: "over"}, {head: "allowed"}, {head: "outcome", left: true}}}
 	for _, row := range bl.rows {
 		for _, p := range row.trials {
@@ -149,7 +153,7 @@ func (r *Report) markdownCapacity(b *bytes.Buffer, bl *capacityBlock) {
 func (r *Report) capacityCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	err := out.Write(strings.Split("durability,engine,status,reason,promise,renew_seconds,lease_seconds,role,leases,rate_per_s,achieved_per_s,seconds,offered,"+
-		"promised_ns,p50_ns,p99_ns,max_ns,over,allowed,deadline_misses,false_expiries,longest_stall_ns,slack_ns,kept,generator_bound,why_missed,confirmed_leases,refuted_leases", ","))
+		"promised_ns,p50_ns,p99_ns,max_ns,over,allowed,deadline_misses,false_expiries,longest_stall_ns,slack_ns,kept,generator_bound,why_missed,achieved_share,lag_p50_ns,lag_p99_ns,in_flight_max,dropped,confirmed_leases,refuted_leases", ","))
 	if err != nil {
 		return err
 	}
@@ -172,7 +176,7 @@ func (b *capacityBlock) csvRow(out *csv.Writer, row *capacityRow) error {
 		tail[0], tail[1] = csvFloat(b.leases(row.confirmedPerS), row.confirmedPerS > 0), csvFloat(b.leases(row.refutedPerS), row.refutedPerS > 0)
 	}
 	if len(row.probes)+len(row.trials) == 0 {
-		return out.Write(slices.Concat(head, make([]string, 19), tail))
+		return out.Write(slices.Concat(head, make([]string, 24), tail))
 	}
 	for role, probes := range [][]result.CapacityProbe{row.probes, row.trials} {
 		for _, p := range probes {
@@ -183,6 +187,7 @@ func (b *capacityBlock) csvRow(out *csv.Writer, row *capacityRow) error {
 				csvFloat(p.Seconds, p.Offered > 0), count(p.Offered), ns(p.PromisedNs), ns(p.Renewals.P50Ns), ns(p.Renewals.P99Ns), ns(p.Renewals.MaxNs),
 				count(p.Over), count(p.Allowed), count(p.Lease.DeadlineMisses), count(p.Lease.FalseExpiries), ns(p.Lease.LongestStallNs), ns(p.Lease.SlackNs),
 				strconv.FormatBool(p.Kept), strconv.FormatBool(p.GeneratorBound), p.Reason,
+				csvFloat(p.AchievedPerS/p.RatePerS, p.Offered > 0), ns(p.LagP50Ns), ns(p.LagP99Ns), strconv.Itoa(p.InFlightMax), count(p.Dropped),
 			}, tail)); err != nil {
 				return err
 			}

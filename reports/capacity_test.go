@@ -200,3 +200,77 @@ func TestLogInterval(t *testing.T) {
 	// By hand: the logarithms deviate by 0.10536, so that s is 0.10536 and the half width 4.303*0.10536/sqrt(3).
 	require.InEpsilon(t, math.Exp(4.303*0.10536/math.Sqrt(3)), hi/100, 1e-3)
 }
+
+// Offered against achieved: below the knee what was offered was done, above it
+// the engine is saturated, and a rate that was kept but not held is told.
+func TestLadderShowsOfferedAgainstAchieved(t *testing.T) {
+	r, b := loadCapacity(t, capacityRun(t, twoKnees, nil))
+	states := map[string]int{}
+	for _, row := range b.rows {
+		for _, g := range row.ladder() {
+			states[g.state()]++
+			switch {
+			case g.below():
+				require.True(t, g.held(), "%+v", g)
+			case g.offered > 1.2*twoKnees[g.engine]:
+				require.Equal(t, "saturated", g.state(), "%+v", g)
+			}
+		}
+	}
+	require.Positive(t, states["kept"])
+	require.Positive(t, states["saturated"])
+	require.Contains(t, b.ladderText(), "the least achieved share is 1.0000")
+	require.NotContains(t, b.ladderText(), "offered less than it says")
+	var text, md bytes.Buffer
+	require.NoError(t, r.Text(&text, TextOptions{}))
+	require.NoError(t, r.Markdown(&md))
+	for _, want := range []string{"achieved/s", "ratio", "saturated"} {
+		require.Contains(t, text.String(), want)
+		require.Contains(t, md.String(), want)
+	}
+}
+
+func TestLadderSeesAGeneratorThatOffersLess(t *testing.T) {
+	_, b := loadCapacity(t, capacityRun(t, twoKnees, func(c *result.Cell) bool {
+		for i := range c.Capacity.Probes {
+			if p := &c.Capacity.Probes[i]; c.Engine == "appendlog" && p.RatePerS == 4000 {
+				p.AchievedPerS = 3900
+			}
+		}
+		return true
+	}))
+	var odd []string
+	for _, g := range b.rows[0].ladder() {
+		if g.below() && !g.held() {
+			odd = append(odd, g.state())
+		}
+	}
+	require.Equal(t, []string{"kept, rate not held"}, odd)
+	require.Contains(t, b.ladderText(), "the least achieved share is 0.9750 (appendlog at 4.00 k/s)")
+	require.Contains(t, b.ladderText(), "offered less than it says")
+	_, b = loadCapacity(t, capacityRun(t, twoKnees, func(c *result.Cell) bool {
+		for i := range c.Capacity.Probes {
+			c.Capacity.Probes[i].Dropped = 7
+		}
+		return true
+	}))
+	require.False(t, b.rows[0].ladder()[0].held(), "an operation that was dropped was not achieved")
+}
+
+func TestNearTheKnee(t *testing.T) {
+	var rungs []*rung
+	for i := range 20 {
+		g := &rung{offered: float64(i), n: 1}
+		if i < 12 {
+			g.kept = 1
+		}
+		rungs = append(rungs, g)
+	}
+	shown := near(rungs, 6)
+	require.Len(t, shown, 6)
+	require.Equal(t, 8.0, shown[0].offered)
+	require.True(t, shown[3].below())
+	require.False(t, shown[4].below())
+	require.Len(t, near(rungs[:3], 6), 3)
+	require.Equal(t, 14.0, near(rungs[:20], 6)[0].offered+6, "the knee inside")
+}

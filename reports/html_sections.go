@@ -2,6 +2,8 @@ package reports
 
 import (
 	"fmt"
+	"html"
+	"html/template"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +24,7 @@ func (r *Report) capacitySection() (page.Section, error) {
 			caption += ": " + b.promiseText()
 		}
 		t := r.pageTable(b.table(), caption, func(i int) (string, *row) { return capacityAnchor(b, b.rows[i]), &row{engine: b.rows[i].engine} })
-		s.Parts = append(s.Parts, part, page.Part{Table: t})
+		s.Parts = append(s.Parts, part, page.Part{Table: t}, page.Part{Text: template.HTML(html.EscapeString(b.ladderText()))})
 	}
 	if len(r.capacityBlocks) == 0 {
 		s.Parts = append(s.Parts, page.Part{Text: "Capacity: <strong>not measured</strong> in this run. <code>orbitbench capacity</code> searches the rate at which each engine stops keeping a promise, and confirms it with all its leases loaded."})
@@ -31,7 +33,7 @@ func (r *Report) capacitySection() (page.Section, error) {
 }
 
 func probeTable(b *capacityBlock) *page.Table {
-	t := &page.Table{Caption: "Every rate that was tried", Columns: []page.Column{{Head: "engine", Left: true}, {Head: "offered per s"}, {Head: "achieved per s"}, {Head: b.percentile()}, {Head: "leases"}, {Head: "outcome", Left: true}}}
+	t := &page.Table{Caption: "Every rate that was tried", Columns: []page.Column{{Head: "engine", Left: true}, {Head: "offered per s"}, {Head: "achieved per s"}, {Head: "achieved/offered"}, {Head: b.percentile()}, {Head: "lag p99"}, {Head: "dropped"}, {Head: "leases"}, {Head: "outcome", Left: true}}}
 	for _, row := range b.rows {
 		for _, p := range slices.Concat(row.probes, row.trials) {
 			outcome := "kept"
@@ -41,8 +43,8 @@ func probeTable(b *capacityBlock) *page.Table {
 			cell := func(v float64, f func(float64) string) page.Cell {
 				return page.Cell{Text: f(v), Sort: sortKey(v, true)}
 			}
-			t.Rows = append(t.Rows, page.Row{Engine: row.engine.Name, Head: row.engine.Name, Cells: []page.Cell{cell(p.RatePerS, number), cell(p.AchievedPerS, number),
-				cell(float64(p.PromisedNs), duration), cell(float64(p.Leases), number), {Text: shorten(outcome, 160), Left: true}}})
+			t.Rows = append(t.Rows, page.Row{Engine: row.engine.Name, Head: row.engine.Name, Cells: []page.Cell{cell(p.RatePerS, number), cell(p.AchievedPerS, number), cell(p.AchievedPerS/p.RatePerS, share4),
+				cell(float64(p.PromisedNs), duration), cell(float64(p.LagP99Ns), duration), cell(float64(p.Dropped), number), cell(float64(p.Leases), number), {Text: shorten(outcome, 160), Left: true}}})
 		}
 	}
 	return t

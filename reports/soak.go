@@ -32,11 +32,40 @@ func Soak(w io.Writer, s *result.Soak) error {
 	if s.Check != nil {
 		fmt.Fprintf(&b, "copy taken at the kill: %s compared with what was acknowledged: %s\n", plural(s.Check.Records, "lease"), oneLine(s.Check.Verdict))
 	}
+	b.WriteString(soakMachine(s))
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", oneLine(warning))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// soakMachine says what the machine and the device did meanwhile, and what that
+// makes of the figures.
+func soakMachine(s *result.Soak) string {
+	var b strings.Builder
+	if m := s.Machine; m != nil {
+		fmt.Fprintf(&b, "machine: others %.0f%%, steal %.1f%% of the processors", 100*m.OthersCPUShare, 100*m.StealShare)
+		for _, what := range []string{"cpu", "io", "memory"} {
+			if share, ok := m.Pressure[what]; ok {
+				fmt.Fprintf(&b, ", waiting for %s %.0f%% of the time", what, 100*share)
+			}
+		}
+		b.WriteString("\n")
+	}
+	for i, f := range s.Floors {
+		if when := []string{"before", "behind"}; f.Error == "" && i < len(when) {
+			fmt.Fprintf(&b, "floor %s: one durable write p50 %s, p99 %s\n", when[i], duration(float64(f.Latency.P50Ns)), duration(float64(f.Latency.P99Ns)))
+		}
+	}
+	if v := s.Validity; v != nil {
+		fmt.Fprintf(&b, "validity: %s", v.Verdict)
+		if text := v.Text(); text != "" {
+			fmt.Fprintf(&b, ": %s", oneLine(text))
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
 }
 
 func soakPart(w io.Writer, name string, p result.SoakPart) {

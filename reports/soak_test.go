@@ -26,6 +26,15 @@ func TestSoakText(t *testing.T) {
 	} {
 		require.Contains(t, b.String(), want)
 	}
+	require.NotContains(t, b.String(), "validity:", "an old result was not judged")
+	s.Machine = &result.Machine{OthersCPUShare: .02, StealShare: .3, Pressure: map[string]float64{"io": .5}}
+	s.Floors = []result.Floor{{Latency: result.Latency{P50Ns: 100_000}}, {Latency: result.Latency{P50Ns: 110_000}}}
+	s.Validity = &result.Validity{Verdict: result.Invalid, Reasons: []result.Reason{{Verdict: result.Invalid, Text: "the hypervisor took 30%"}}}
+	b.Reset()
+	require.NoError(t, Soak(&b, s))
+	for _, want := range []string{"steal 30.0% of the processors, waiting for io 50%", "floor behind: one durable write p50 110 us", "validity: invalid: the hypervisor took 30%"} {
+		require.Contains(t, b.String(), want)
+	}
 	s.During, s.Checkpoints, s.Warnings = result.SoakPart{}, 0, []string{"no checkpoint ran"}
 	b.Reset()
 	require.NoError(t, Soak(&b, s))

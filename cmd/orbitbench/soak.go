@@ -13,8 +13,10 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/all"
 	"orbitbench/harness/cell"
+	"orbitbench/harness/floor"
 	"orbitbench/harness/result"
 	"orbitbench/harness/runner"
+	"orbitbench/harness/validity"
 	"orbitbench/reports"
 	"orbitbench/workloads"
 )
@@ -28,6 +30,9 @@ type soakFlags struct {
 	json                        bool
 }
 
+// soakFloor is how long the device is probed before and behind a soak.
+const soakFloor = 500 * time.Millisecond
+
 const soakHelp = `Renew leases for a long time while checkpoints run, kill the process, and judge
 a copy of what it left.
 
@@ -36,6 +41,9 @@ the engine takes its own besides. Renewals that ended while one ran are told apa
 from the steady state; the disk space is looked at each second. At the end the
 process is killed with SIGKILL at work, its directory is copied, and the copy is
 opened by another process, which compares every lease with what was acknowledged.
+
+The figures are judged like those of a cell: valid, noisy or invalid, by the
+machine, the device's floor before and behind, and a trend over the seconds.
 
 Exit codes: 0 ok, 1 a failure, 2 wrong usage, 11 the copy lost or made up a lease,
 130 interrupted.`
@@ -123,6 +131,7 @@ func (a *app) soak(ctx context.Context, f *soakFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(spec.Dir)) }()
+	before := floor.Probe(ctx, spec.Dir, result.FloorOverwrite, floor.BlockBytes, soakFloor)
 	var said time.Time
 	out, err := cell.Soak(ctx, spec, func(p cell.Progress) {
 		if time.Since(said) < 10*time.Second && p.Phase != "loaded" {
@@ -136,6 +145,8 @@ func (a *app) soak(ctx context.Context, f *soakFlags) (err error) {
 		fmt.Fprintln(a.stderr, line) // progress that cannot be shown is no reason to stop
 	})
 	if out != nil {
+		out.Floors = []result.Floor{before, floor.Probe(ctx, spec.Dir, result.FloorOverwrite, floor.BlockBytes, soakFloor)}
+		out.Validity = validity.JudgeSoak(out, validity.Floors{BeforeNs: before.Latency.P50Ns, AfterNs: out.Floors[1].Latency.P50Ns})
 		perr := a.printSoak(out, f.json)
 		if errors.Is(err, cell.ErrSoakLost) {
 			return &exit{runner.ExitViolation, err}

@@ -18,10 +18,15 @@ import (
 
 // machine is a simulated one: a trial takes a microsecond, perSpin for each
 // spin, and a factor of chance.
-func machine(seed uint64, noise, perSpin float64) trial {
+func machine(seed uint64, noise, perSpin float64) blockOf {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	return func(_ context.Context, spins, _ int) (float64, error) {
-		return (1000 + perSpin*float64(spins)) * math.Exp(noise*rng.NormFloat64()), nil
+	return func(float64) block {
+		return func(_ context.Context, spins []int, _ int) (p50Ns []float64, err error) {
+			for _, n := range spins {
+				p50Ns = append(p50Ns, (1000+perSpin*float64(n))*math.Exp(noise*rng.NormFloat64()))
+			}
+			return p50Ns, nil
+		}
 	}
 }
 
@@ -36,7 +41,7 @@ func simulate(t *testing.T, noise, perSpin float64) *Result {
 }
 
 func TestAQuietMachineTells(t *testing.T) {
-	r := simulate(t, 0.02, 5)
+	r := simulate(t, 0.01, 5)
 	n := r.count()
 	require.LessOrEqual(t, n.called, 1)
 	require.Zero(t, n.undecided)
@@ -55,7 +60,7 @@ func TestANoisyMachineSaysSo(t *testing.T) {
 // The checks are not satisfied by a rule that never or always finds something.
 func TestWrongAnswersFail(t *testing.T) {
 	require.Equal(t, Failed, simulate(t, 0.01, 0).Outcome(), "a delay that does nothing is not found")
-	r := simulate(t, 0.02, 5)
+	r := simulate(t, 0.01, 5)
 	for i := range 2 {
 		r.Repetitions[i].Same.Verdict = Different
 	}
@@ -71,7 +76,7 @@ func TestWrongAnswersFail(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	for _, o := range []Options{{Trials: 6}, {Repetitions: -1}, {Slowdown: -1}, {Actors: 1, Workers: 2}, {Time: time.Millisecond}} {
+	for _, o := range []Options{{Trials: 6}, {Repetitions: -1}, {Slowdown: -1}, {Actors: -1}, {Time: time.Millisecond}} {
 		_, err := Run(context.Background(), o)
 		require.ErrorIs(t, err, ErrUsage)
 	}
@@ -81,7 +86,8 @@ func TestAFailedTrialEndsIt(t *testing.T) {
 	o, err := Options{Driver: appendlog.Driver{}}.withDefaults()
 	require.NoError(t, err)
 	broken := errors.New("broken")
-	_, err = o.run(context.Background(), func(context.Context, int, int) (float64, error) { return 0, broken }, 5)
+	fails := func(context.Context, []int, int) ([]float64, error) { return nil, broken }
+	_, err = o.run(context.Background(), func(float64) block { return fails }, 5)
 	require.ErrorIs(t, err, broken)
 }
 

@@ -4,16 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"runtime"
 	"time"
 
 	"orbitbench/engines"
-	"orbitbench/harness/cell"
-	"orbitbench/harness/result"
 	"orbitbench/reports/stats"
-	"orbitbench/workloads"
 )
 
 // ErrUsage marks errors that lie in the options.
@@ -33,10 +27,8 @@ type Options struct {
 	Slowdown float64
 	// Actors in a store; 0 means 2000.
 	Actors int
-	// Workers of the closed loop; 0 means 1: two would also measure who shares a
-	// processor with them.
-	Workers int
-	// Time is how long a trial measures, after half as much of warm-up; 0 means 100 ms.
+	// Time is how long a trial measures, in slices that take turns with those of
+	// the other sides; 0 means 100 ms.
 	Time time.Duration
 	// Seed decides the load and the order of trials.
 	Seed uint64
@@ -62,6 +54,16 @@ type Repetition struct {
 	Noise  float64    `json:"noise"`  // share; by the control: what the engine differs from itself by
 	Same   Comparison `json:"same"`   // with itself
 	Slowed Comparison `json:"slowed"` // with itself slowed down
+	Trials Trials     `json:"trials"` // the figures behind it
+}
+
+// Trials are the figures of a repetition, ns: those at one place of each list
+// were measured in turn with each other.
+type Trials struct {
+	Base    []float64 `json:"base_ns"`
+	Head    []float64 `json:"head_ns"`
+	Control []float64 `json:"control_ns"`
+	Slowed  []float64 `json:"slowed_ns"`
 }
 
 // leastTrials gate a comparison.
@@ -76,7 +78,6 @@ func (o Options) withDefaults() (Options, error) {
 	set(&o.Repetitions, 20)
 	set(&o.Trials, 12)
 	set(&o.Actors, 2000)
-	set(&o.Workers, 1)
 	if o.Slowdown == 0 {
 		o.Slowdown = 0.10
 	}
@@ -93,16 +94,13 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%w: %d trials, want at least %d: fewer decide nothing", ErrUsage, o.Trials, leastTrials)
 	case !(o.Slowdown > 0 && o.Slowdown <= 10):
 		return o, fmt.Errorf("%w: slowdown of %v, want a share above 0 and at most 10", ErrUsage, o.Slowdown)
-	case o.Actors < 1 || o.Workers < 1 || o.Workers > o.Actors:
-		return o, fmt.Errorf("%w: %d workers on %d actors, want at least 1 of each and no more workers than actors", ErrUsage, o.Workers, o.Actors)
+	case o.Actors < 1:
+		return o, fmt.Errorf("%w: %d actors, want at least 1", ErrUsage, o.Actors)
 	case o.Time < 10*time.Millisecond:
 		return o, fmt.Errorf("%w: trials of %v, want at least 10ms", ErrUsage, o.Time)
 	}
 	return o, nil
 }
-
-// trial measures one trial with that many spins in each call and returns its p50 in ns.
-type trial func(ctx context.Context, spins, no int) (p50Ns float64, err error)
 
 // Run compares as o says. An error in o is ErrUsage; an engine that fails a
 // trial ends the run.
@@ -111,79 +109,81 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.run(ctx, o.cell, spinNs())
+	return o.run(ctx, o.cells, spinNs())
 }
 
-// pilots are the trials by which the delay is set.
-const pilots = 5
+// pilots are the blocks by which the delay is set: some to know the p50, some to
+// see what a delay makes of it.
+const pilots = 4
 
-func (o Options) run(ctx context.Context, measure trial, perSpinNs float64) (*Result, error) {
-	r := &Result{Engine: o.Driver.Info().Name, Durability: o.Durability.String(), Trials: o.Trials, Slowdown: o.Slowdown}
+// calibrate measures the p50, and the spins in each call that raise it by the
+// share asked for. A processor does part of a delay while it waits for memory
+// anyway, so that the nominal time of the spins is a first guess only.
+func (o Options) calibrate(ctx context.Context, measure blockOf, perSpinNs float64) (p50Ns float64, spins int, err error) {
 	var first []float64
 	for i := range pilots {
-		p50, err := measure(ctx, 0, i)
+		p50, err := measure(p50Ns)(ctx, []int{0}, i)
 		if err != nil {
-			return nil, err
+			return 0, 0, err
 		}
-		first = append(first, p50)
+		first = append(first, p50[0])
+		p50Ns = stats.Median(first)
 	}
-	r.P50Ns = stats.Median(first)
-	spins := max(1, int(o.Slowdown*r.P50Ns/perSpinNs+0.5))
-	r.DelayNs = float64(spins) * perSpinNs
-	rng := rand.New(rand.NewPCG(o.Seed, 0x6161)) // any fixed second word will do
-	no := pilots
-	for rep := range o.Repetitions {
-		var sides [4][]float64 // the engine three times, and slowed
-		for range o.Trials {
-			for _, side := range rng.Perm(len(sides)) {
-				p50, err := measure(ctx, []int{0, 0, 0, spins}[side], no)
-				if err != nil {
-					return nil, err
-				}
-				sides[side] = append(sides[side], p50)
-				no++
-			}
+	guess := max(1, int(o.Slowdown*p50Ns/perSpinNs+0.5))
+	var effects []float64
+	for i := range pilots {
+		p50, err := measure(p50Ns)(ctx, []int{0, guess}, pilots+i)
+		if err != nil {
+			return 0, 0, err
 		}
-		n := noiseOf(sides[1], sides[2])
-		r.Repetitions = append(r.Repetitions, Repetition{
-			Noise:  n,
-			Same:   compare(sides[0], sides[1], n, o.Seed),
-			Slowed: compare(sides[0], sides[3], n, o.Seed),
-		})
+		effects = append(effects, p50[1]/p50[0]-1)
+	}
+	// Within a factor of two of the guess: beyond that it is no calibration but chance.
+	scale := min(2, max(0.5, o.Slowdown/max(stats.Median(effects), 1e-9)))
+	return p50Ns, max(1, int(scale*float64(guess)+0.5)), nil
+}
+
+func (o Options) run(ctx context.Context, measure blockOf, perSpinNs float64) (*Result, error) {
+	r := &Result{Engine: o.Driver.Info().Name, Durability: o.Durability.String(), Trials: o.Trials, Slowdown: o.Slowdown}
+	p50, spins, err := o.calibrate(ctx, measure, perSpinNs)
+	if err != nil {
+		return nil, err
+	}
+	r.P50Ns, r.DelayNs = p50, float64(spins)*perSpinNs
+	no := 2 * pilots
+	for rep := range o.Repetitions {
+		var t Trials
+		for range o.Trials {
+			p50, err := measure(r.P50Ns)(ctx, []int{0, 0, 0, spins}, no)
+			if err != nil {
+				return nil, err
+			}
+			for i, side := range []*[]float64{&t.Base, &t.Head, &t.Control, &t.Slowed} {
+				*side = append(*side, p50[i])
+			}
+			no++
+		}
+		r.Repetitions = append(r.Repetitions, t.judge(o.Seed))
 		o.Progress("repetition %d of %d: %s", rep+1, o.Repetitions, r.Repetitions[rep])
 	}
 	return r, nil
 }
 
-// cell is a trial: a cell of a run, in this process.
-func (o Options) cell(ctx context.Context, spins, no int) (p50Ns float64, err error) {
-	dir, err := os.MkdirTemp(o.DataDir, "aa-")
-	if err != nil {
-		return 0, err
+// judge compares the trials by the rule. Their figures are taken as multiples of
+// the control's of the same block, which is the machine's pace in that half
+// second; both sides of a comparison then share the control's own chance, which
+// makes a false alarm rarer and not more likely.
+func (t Trials) judge(seed uint64) Repetition {
+	n := noiseOf(t.Head, t.Control)
+	base, head, slowed := over(t.Base, t.Control), over(t.Head, t.Control), over(t.Slowed, t.Control)
+	return Repetition{Noise: n, Same: compare(base, head, n, seed), Slowed: compare(base, slowed, n, seed), Trials: t}
+}
+
+// over divides a by b, place by place.
+func over(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range a {
+		out[i] = a[i] / b[i]
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	runtime.GC() // what the trial before left is not this one's to collect
-	seconds := o.Time.Seconds()
-	spec := cell.Spec{
-		Plan: result.PlanCell{Key: "aa", Engine: o.Driver.Info().Name, Workload: "aa", Durability: o.Durability.String(), Trial: no + 1},
-		Kind: result.KindRenewal, Durability: o.Durability, Seed: o.Seed + uint64(no), Dir: dir,
-		Params: result.Params{
-			Actors: o.Actors, ActorTypes: 20, Nodes: 10, LeaseSeconds: 3600, ValueBytes: 256, Prefill: 1,
-			Mix: map[string]float64{workloads.Renew.String(): 1}, Distribution: workloads.Uniform,
-			Loop: workloads.Closed, Workers: o.Workers, WarmupSeconds: seconds / 2, Seconds: seconds, MemoryBytes: engines.DefaultMemoryBytes,
-		},
-	}
-	c := cell.Execute(ctx, spec, func(string) (engines.Driver, error) { return slowDriver{o.Driver, spins}, nil }, nil)
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	if c.Status != result.OK {
-		return 0, fmt.Errorf("%s under %s: %s: %s", o.Driver.Info().Name, o.Durability, c.Status, c.Reason)
-	}
-	for _, op := range c.Measure.Ops {
-		if op.Op == workloads.Renew.String() && op.Outcome == "ok" {
-			return float64(op.Latency.P50Ns), nil
-		}
-	}
-	return 0, errors.New("a trial without a renewal")
+	return out
 }

@@ -36,7 +36,10 @@ const generatorShare = 0.5
 func (p Promise) Judge(s Stretch) (*result.CapacityProbe, error) {
 	out := &result.CapacityProbe{
 		RatePerS: s.RatePerS, AchievedPerS: s.Measure.AchievedPerS, Leases: s.Leases, Seconds: s.Seconds, Offered: s.Offered, Lease: s.Lease,
-		Allowed: p.Allowed(s.Offered),
+		Allowed: p.Allowed(s.Offered), InFlightMax: s.Measure.InFlightMax, Dropped: s.Measure.Dropped,
+	}
+	if lag := s.Measure.Lag; lag != nil {
+		out.LagP50Ns, out.LagP99Ns = lag.P50Ns, lag.P99Ns
 	}
 	if s.Short {
 		out.Allowed = max(out.Allowed, min(tailSamples, s.Offered/2))

@@ -38,13 +38,18 @@ func (r *renewal) around(ctx context.Context, drive func(context.Context) error)
 		}
 		return err
 	}
-	if err := r.closeAndCheck(ctx, func(e engines.Engine) (*checked, error) {
-		return checkStore(ctx, e, r.space, bounds{least: r.table.version, most: r.table.version})
-	}); err != nil {
+	if err := r.closeAndCompare(ctx); err != nil {
 		return err
 	}
 	r.arena.Release()
 	return nil
+}
+
+// closeAndCompare closes, reopens, and compares every lease with what was acknowledged.
+func (r *renewal) closeAndCompare(ctx context.Context) error {
+	return r.closeAndCheck(ctx, func(e engines.Engine) (*checked, error) {
+		return checkStore(ctx, e, r.space, bounds{least: r.table.version, most: r.table.version})
+	})
 }
 
 // prepare lays out what the harness needs, and notes what that takes.

@@ -168,6 +168,7 @@ func (s *soakRun) take(sum *soakSummary) {
 	out := s.out
 	out.Seconds, out.Checkpoints, out.CheckpointSeconds = sum.Seconds, sum.Checkpoints, sum.CheckpointSeconds
 	out.Steady, out.During = sum.Steady, sum.During
+	out.PerSecond, out.Machine = sum.PerSecond, sum.Machine
 	out.Renewals = sum.Steady.Renewals + sum.During.Renewals
 	if out.Checkpoints == 0 {
 		out.Warnings = append(out.Warnings, "no checkpoint ran: the soak is too short for the engine's own, and none was asked for that it knows of")

@@ -10,6 +10,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/harness/clock"
+	"orbitbench/harness/procstat"
 	"orbitbench/harness/record"
 	"orbitbench/harness/result"
 	"orbitbench/workloads"
@@ -37,6 +38,8 @@ type soakSummary struct {
 	CheckpointSeconds float64         `json:"checkpoint_seconds"`
 	Steady            result.SoakPart `json:"steady"`
 	During            result.SoakPart `json:"during"`
+	PerSecond         []uint64        `json:"per_second"`
+	Machine           *result.Machine `json:"machine,omitempty"`
 }
 
 // soaking is the process that renews until it is killed.
@@ -48,6 +51,7 @@ type soaking struct {
 	asked   []busy // checkpoints that were asked for; read when askedDone is closed
 	engine  engines.Engine
 	over    atomic.Bool // the measured time is over
+	seconds []uint64    // renewals of each whole second
 }
 
 // soak loads, renews for the measured time, says what that gave, and goes on
@@ -74,6 +78,11 @@ func (s *soaking) run(ctx context.Context) error {
 	if err := s.out.Encode(soakReply{loadReply: loadReply{Loaded: s.space.Residents()}, Path: d.Path()}); err != nil {
 		return err
 	}
+	around := beginAround(s.job.Spec.Dir)
+	before, err := procstat.Read()
+	if err != nil {
+		return err
+	}
 	failed := make(chan error, s.job.Spec.Params.Workers+1)
 	s.begin = s.clock.Now()
 	for i, next := range workloads.NewRenewals(s.space, s.job.Spec.Seed) {
@@ -90,8 +99,15 @@ func (s *soaking) run(ctx context.Context) error {
 	if err := s.watch(ctx, failed); err != nil {
 		return err
 	}
+	after, err := procstat.Read()
+	if err != nil {
+		return err
+	}
+	machine := around.end(after.UserNs + after.SystemNs - before.UserNs - before.SystemNs)
 	<-asked
-	if err := s.out.Encode(soakReply{Summary: s.summary()}); err != nil {
+	sum := s.summary()
+	sum.PerSecond, sum.Machine = s.seconds, machine
+	if err := s.out.Encode(soakReply{Summary: sum}); err != nil {
 		return err
 	}
 	return <-failed
@@ -166,6 +182,9 @@ func (s *soaking) watch(ctx context.Context, failed <-chan error) error {
 		if int(elapsed) > lastSecond {
 			n := s.acks.renewals()
 			per := float64(n-lastCount) / (float64(int(elapsed)) - float64(lastSecond))
+			if int(elapsed) == lastSecond+1 { // a second that was missed has no count of its own
+				s.seconds = append(s.seconds, n-lastCount)
+			}
 			lastSecond, lastCount = int(elapsed), n
 			if err := s.out.Encode(soakReply{Elapsed: elapsed, PerS: per}); err != nil {
 				return err

@@ -51,7 +51,21 @@ type CapacityProbe struct {
 	// GeneratorBound: the promise was missed, and the lag of the load generator
 	// was a large part of why: the engine might have kept it.
 	GeneratorBound bool `json:"generator_bound,omitempty"`
+	// LagP50Ns and LagP99Ns are how long after its due time the generator began a
+	// renewal although a worker was free, InFlightMax the most renewals that were
+	// due and not done, and Dropped those that were never begun.
+	LagP50Ns    int64  `json:"lag_p50_ns"`
+	LagP99Ns    int64  `json:"lag_p99_ns"`
+	InFlightMax int    `json:"in_flight_max"`
+	Dropped     uint64 `json:"dropped"`
 }
+
+// RateHeld is the share of an offered rate by which it counts as achieved: up to
+// its saturation an engine is given what was offered, within 1%.
+const RateHeld = 0.99
+
+// Held reports whether the offered rate was achieved.
+func (p *CapacityProbe) Held() bool { return p.AchievedPerS >= RateHeld*p.RatePerS && p.Dropped == 0 }
 
 // LeaseOutcomes is what became of the leases in the time of a probe.
 type LeaseOutcomes struct {

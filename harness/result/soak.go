@@ -21,6 +21,16 @@ type Soak struct {
 	Steady SoakPart `json:"steady"`
 	During SoakPart `json:"during"`
 
+	// PerSecond is how many renewals ended in each second of the measured time, the
+	// last one left out if it is not whole.
+	PerSecond []uint64 `json:"per_second,omitempty"`
+	// Machine is what went on around the process in the measured time; nil where
+	// the kernel did not say. Validity is what that, the floor before and behind,
+	// and a trend over the seconds make of the figures.
+	Machine  *Machine  `json:"machine,omitempty"`
+	Floors   []Floor   `json:"floors,omitempty"`
+	Validity *Validity `json:"validity,omitempty"`
+
 	Disk  SoakDisk `json:"disk"`
 	Check *Check   `json:"check,omitempty"` // of the copy
 }

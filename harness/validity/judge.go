@@ -2,6 +2,7 @@ package validity
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"orbitbench/harness/result"
@@ -14,10 +15,10 @@ type Floors struct {
 	BeforeNs, AfterNs int64
 }
 
-// Judge judges a cell of latency under load. Other kinds, and cells without
-// figures, have no judgement: nil.
+// Judge judges a cell of latency under load, the confirmation of a capacity among
+// them. Other kinds, and cells without figures, have no judgement: nil.
 func Judge(c *result.Cell, f Floors) *result.Validity {
-	if c.Status != result.OK || c.Measure == nil || c.Kind != result.KindRenewal && !result.IsStore(c.Kind) {
+	if c.Status != result.OK || c.Measure == nil || c.Kind != result.KindRenewal && c.Kind != result.KindCapacity && !result.IsStore(c.Kind) {
 		return nil
 	}
 	j := &judgement{v: &result.Validity{Verdict: result.Valid}}
@@ -27,8 +28,24 @@ func Judge(c *result.Cell, f Floors) *result.Validity {
 	if c.Resources != nil {
 		j.machine(c.Resources.Machine)
 	}
-	j.drift(c, f)
+	j.drift(c.Class, f)
 	j.steady(c, op)
+	return j.v
+}
+
+// JudgeSoak judges the figures of a soak by what can be held against a closed
+// loop: the machine around it, the device, and a trend over its seconds, which
+// is what a soak is there to find.
+func JudgeSoak(s *result.Soak, f Floors) *result.Validity {
+	j := &judgement{v: &result.Validity{Verdict: result.Valid}}
+	j.machine(s.Machine)
+	class, _, _ := strings.Cut(s.Durability, ":")
+	j.drift(class, f)
+	var values []float64
+	for _, n := range s.PerSecond {
+		values = append(values, float64(n))
+	}
+	j.trend(figureOps, values)
 	return j.v
 }
 
@@ -138,12 +155,12 @@ func (j *judgement) machine(m *result.Machine) {
 }
 
 // drift judges the device between before and after the cell.
-func (j *judgement) drift(c *result.Cell, f Floors) {
+func (j *judgement) drift(class string, f Floors) {
 	if f.BeforeNs <= 0 || f.AfterNs <= 0 {
 		return
 	}
 	j.v.FloorDrift = float64(f.AfterNs) / float64(f.BeforeNs)
-	if c.Class != "sync" && c.Class != "interval" {
+	if class != "sync" && class != "interval" {
 		return
 	}
 	j.machineIs("floor_drift", above(max(j.v.FloorDrift, 1/j.v.FloorDrift), driftNoisy, driftInvalid),

@@ -110,7 +110,6 @@ func TestOnlyLatencyUnderLoadIsJudged(t *testing.T) {
 	for _, change := range []func(*result.Cell){
 		func(c *result.Cell) { c.Status = result.Failed },
 		func(c *result.Cell) { c.Kind = result.KindRecovery },
-		func(c *result.Cell) { c.Kind = result.KindCapacity },
 		func(c *result.Cell) { c.Measure = nil },
 	} {
 		c := clean()
@@ -125,6 +124,42 @@ func TestAShortPhaseHasNoTrend(t *testing.T) {
 	v := Judge(c, Floors{})
 	require.Equal(t, result.Valid, v.Verdict)
 	require.Nil(t, v.Steady, "five seconds cannot tell")
+}
+
+// A soak is a closed loop: the machine, the device and a trend are held against it.
+func TestJudgeSoak(t *testing.T) {
+	soak := func() *result.Soak {
+		s := &result.Soak{Durability: "sync", Machine: clean().Resources.Machine}
+		for i := range 60 {
+			s.PerSecond = append(s.PerSecond, uint64(1000+7*(i*37%11)))
+		}
+		return s
+	}
+	level := Floors{BeforeNs: 100_000, AfterNs: 110_000}
+	for name, tt := range map[string]struct {
+		change        func(*result.Soak)
+		floors        Floors
+		verdict, text string
+	}{
+		"nothing wrong":   {func(*result.Soak) {}, level, result.Valid, ""},
+		"no machine":      {func(s *result.Soak) { s.Machine = nil }, level, result.Valid, ""},
+		"steal":           {func(s *result.Soak) { s.Machine.StealShare = 0.3 }, level, result.Invalid, "hypervisor"},
+		"others":          {func(s *result.Soak) { s.Machine.OthersCPUShare = 0.4 }, level, result.Noisy, "other processes"},
+		"floor":           {func(*result.Soak) {}, Floors{100_000, 250_000}, result.Invalid, "device's own p50"},
+		"floor, interval": {func(s *result.Soak) { s.Durability = "interval:10ms" }, Floors{100_000, 250_000}, result.Invalid, "device's own p50"},
+		"floor, process":  {func(s *result.Soak) { s.Durability = "process" }, Floors{100_000, 250_000}, result.Valid, ""},
+		"it slows down": {func(s *result.Soak) {
+			for i := range s.PerSecond {
+				s.PerSecond[i] -= uint64(6 * i)
+			}
+		}, level, result.Noisy, "operations of a second moved by -"},
+	} {
+		s := soak()
+		tt.change(s)
+		v := JudgeSoak(s, tt.floors)
+		require.Equal(t, tt.verdict, v.Verdict, "%s: %+v", name, v)
+		require.Contains(t, v.Text(), tt.text, name)
+	}
 }
 
 // Figures that only wander are called a trend as rarely as the level says.

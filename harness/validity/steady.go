@@ -12,6 +12,11 @@ import (
 // an open loop, the operations of each second in a closed one.
 func (j *judgement) steady(c *result.Cell, op string) {
 	figure, values := perSecond(c, op)
+	j.trend(figure, values)
+}
+
+// trend judges the values of the seconds.
+func (j *judgement) trend(figure string, values []float64) {
 	if len(values) < steadySeconds {
 		return
 	}
