@@ -34,7 +34,8 @@ type capacityRow struct {
 	generatorBound   bool                   // what refuted was the lag of the load generator
 	planned, missing int
 	losses, flags    []string
-	early            bool // a trace saw the engine acknowledge before its promise: it is not ranked
+	doubts           []string // what is wrong with confirmations, one entry each
+	early            bool     // a trace saw the engine acknowledge before its promise: it is not ranked
 }
 
 // capacities sorts the cells of kind capacity into blocks and rows.
@@ -116,12 +117,24 @@ func (r *capacityRow) add(b *capacityBlock, it item) {
 	}
 	b.promise = c.Capacity
 	if confirmation {
-		r.trials = append(r.trials, c.Capacity.Probes...)
+		r.confirmed(c)
 		return
 	}
 	r.searches = append(r.searches, c.Capacity.KeptPerS)
 	r.probes = append(r.probes, c.Capacity.Probes...)
 	r.boundPerS = max(r.boundPerS, c.Capacity.BoundPerS)
+}
+
+// confirmed takes a confirmation with its validity. A promise missed while the
+// machine voided the cell is the machine's, like one that the generator's lag broke.
+func (r *capacityRow) confirmed(c *result.Cell) {
+	for _, p := range c.Capacity.Probes {
+		p.GeneratorBound = p.GeneratorBound || !p.Kept && c.Validity.Voided()
+		r.trials = append(r.trials, p)
+	}
+	if v := c.Validity; v != nil && v.Verdict != result.Valid {
+		r.doubts = append(r.doubts, fmt.Sprintf("confirmation %d is %s: %s", c.Trial, v.Verdict, oneLine(v.Text())))
+	}
 }
 
 // settle brackets the capacity once every cell is in. A rate counts as
@@ -167,7 +180,10 @@ func (r *capacityRow) settle() {
 		r.flags = append(r.flags, fmt.Sprintf("%d of %d cells have no result: the bracket is not closed", r.missing, r.planned))
 	}
 	if r.generatorBound {
-		r.flags = append(r.flags, "the lag of the load generator alone broke the promise where it was missed: the engine's own limit is not shown, the machine's is")
+		r.flags = append(r.flags, "the lag of the load generator alone broke the promise where it was missed, or the machine voided the trial: the engine's own limit is not shown, the machine's is")
+	}
+	if n := len(r.doubts); n > 0 {
+		r.flags = append(r.flags, fmt.Sprintf("%d of %s not valid; %s", n, plural(len(r.trials), "confirmation"), shorten(strings.Join(r.doubts, "; "), 300)))
 	}
 }
 

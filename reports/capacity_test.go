@@ -201,6 +201,25 @@ func TestLogInterval(t *testing.T) {
 	require.InEpsilon(t, math.Exp(4.303*0.10536/math.Sqrt(3)), hi/100, 1e-3)
 }
 
+// A confirmation is judged like any cell: a promise missed while the hypervisor
+// had the processors is the machine's, and the reader is told.
+func TestConfirmationsHaveAValidity(t *testing.T) {
+	steal := &result.Validity{Verdict: result.Invalid, Reasons: []result.Reason{{Check: "steal", Verdict: result.Invalid, Text: "the hypervisor took 40%"}}}
+	r, b := loadCapacity(t, capacityRun(t, twoKnees, func(c *result.Cell) bool {
+		if c.Engine == "appendlog" && c.Capacity.Role == result.CapacityConfirm && c.Trial == 3 {
+			c.Validity = steal
+		}
+		return true
+	}))
+	require.True(t, b.rows[0].generatorBound)
+	var text bytes.Buffer
+	require.NoError(t, r.Text(&text, TextOptions{Width: 400}))
+	require.Contains(t, text.String(), "1 of 3 confirmations not valid; confirmation 3 is invalid: the hypervisor took 40%")
+	require.Contains(t, text.String(), "the machine voided the trial")
+	_, b = loadCapacity(t, capacityRun(t, twoKnees, nil))
+	require.False(t, b.rows[0].generatorBound)
+}
+
 // Offered against achieved: below the knee what was offered was done, above it
 // the engine is saturated, and a rate that was kept but not held is told.
 func TestLadderShowsOfferedAgainstAchieved(t *testing.T) {

@@ -309,5 +309,7 @@ func csvResources() []csvColumn {
 		{"write_amplification_ratio", csvText(func(l csvRow) string { return csvFloat(l.row.use.writeAmplification()) })},
 		{"space_amplification_ratio", csvText(func(l csvRow) string { return csvFloat(l.row.use.spaceAmplification()) })},
 		medianOf("cpu_per_op_ns", func(r *row) []float64 { return r.use.cpuPerOp }),
+		medianOf("whole_device_writes_per_op", func(r *row) []float64 { return r.use.deviceWrites }),
+		medianOf("whole_device_bytes_per_op", func(r *row) []float64 { return r.use.deviceBytes }),
 	}
 }

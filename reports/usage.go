@@ -19,6 +19,8 @@ type usage struct {
 	pageCache    []float64
 	disk         []float64
 	cpuPerOp     []float64            // nanoseconds
+	deviceWrites []float64            // by operation, of the whole device: flushes and whatever others wrote among them
+	deviceBytes  []float64            // by operation, likewise
 	writeAmp     []float64            // bytes sent to the device per byte of user records
 	spaceAmp     []float64            // bytes on disk per byte of live records
 	machine      map[string][]float64 // shares by the names of machineShares
@@ -53,6 +55,10 @@ func (u *usage) add(c *result.Cell) {
 	if res.CPUPerOpNs > 0 {
 		u.cpuPerOp = append(u.cpuPerOp, res.CPUPerOpNs)
 	}
+	if n := operationsOf(c.Measure); n > 0 && res.Machine != nil && res.Machine.DeviceWrites != nil && res.Machine.DeviceBytes != nil {
+		u.deviceWrites = append(u.deviceWrites, float64(*res.Machine.DeviceWrites)/n)
+		u.deviceBytes = append(u.deviceBytes, float64(*res.Machine.DeviceBytes)/n)
+	}
 	for name, share := range machineShares(res.Machine) {
 		if u.machine == nil {
 			u.machine = map[string][]float64{}
@@ -69,6 +75,17 @@ func (u *usage) add(c *result.Cell) {
 	u.user += float64(res.UserBytes)
 	u.space += float64(res.DiskBytes)
 	u.live += float64(res.LiveBytes)
+}
+
+// operationsOf is how many operations a measured phase carried out.
+func operationsOf(m *result.Measure) (n float64) {
+	if m == nil {
+		return 0
+	}
+	for _, o := range m.Ops {
+		n += float64(o.Latency.Count + o.Latency.OutOfRange)
+	}
+	return n
 }
 
 // belowHarness reports whether a cell ended with less resident memory than the

@@ -30,14 +30,16 @@ type aaFlags struct {
 const aaHelp = `Ask what this machine can tell apart: compare an engine with itself, which must
 show no difference, and with itself slowed down, which must be found.
 
-A trial is a short cell in this process: open, load, warm up, measure, close,
-reopen, check; its figure is the p50 of renewals. Each block of a comparison has
-the engine three times (as base, as head, and as the control that tells the
-noise) and the slowed engine, in an order drawn anew. The delay is work in every call, calibrated to a share of the p50; nothing sleeps. A
-difference is one if Mann and Whitney's p is below 0.05, the bootstrap interval
-of the paired ratios excludes none, and it is more than 5% and twice the noise.
-Noise is what the engine differs from itself by; from 5% on the answer is
-inconclusive.
+Each block of a comparison opens four stores in this process: the engine as base,
+as head, as the control that tells the noise, and with a delay in every call. They
+take turns in slices of 2 ms, in an order drawn for each round, so that whatever
+the machine does meets all of them; a trial's figure is the median over its slices
+of the p50 of renewals, as a multiple of the control's. Then every store is closed,
+reopened and checked. The delay is work, and nothing sleeps; it is calibrated to
+raise the p50 by the share asked for. A difference is one if Mann and Whitney's p
+is below 0.05, the bootstrap interval of the paired ratios excludes none, and it is
+more than 5% and twice the noise. Noise is what the engine differs from itself by;
+from 5% on the answer is inconclusive. --json has the figures of every trial.
 
 Exit codes: 0 in 19 of 20 repetitions nothing was found in the engine and itself,
 and in 19 of 20 that could tell the slowdown was, 1 it was not so, 2 wrong usage,
@@ -62,7 +64,7 @@ func (a *app) aaCommand() *cobra.Command {
 	flags.IntVar(&f.repetitions, "repetitions", 20, "repetitions of the comparison")
 	flags.IntVar(&f.trials, "trials", 12, "interleaved trials of each side of a comparison")
 	flags.IntVar(&f.actors, "actors", 2000, "leases in a store")
-	flags.DurationVar(&f.time, "time", 100*time.Millisecond, "`TIME` that a trial measures, after half as much of warm-up")
+	flags.DurationVar(&f.time, "time", 100*time.Millisecond, "`TIME` that a trial measures, in slices")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of the load and of the order of trials")
 	flags.StringVar(&f.dataDir, "data-dir", ".", "`DIR` for the stores; what is made there is removed")
 	flags.BoolVar(&f.json, "json", false, "print every repetition as JSON")

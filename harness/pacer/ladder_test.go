@@ -11,13 +11,13 @@ import (
 // machine. It returns the achieved rate, the median lag and what was dropped.
 func simulated(t *testing.T, ratePerS float64, serviceNs int64) (achievedPerS float64, lagP50Ns, worstNs, dropped int64) {
 	t.Helper()
-	const readingNs, length = 100, 200_000_000
+	const readingNs, length = 100, 100_000_000
 	schedule, err := Fixed(ratePerS, length)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var now int64
-	p := New(Options{Schedule: schedule, Workers: 1, Now: func() int64 { now += readingNs; return now }, Backlog: 1000})
+	p := New(Options{Schedule: schedule, Workers: 1, Now: func() int64 { now += readingNs; return now }, Backlog: 300})
 	ticket := p.NewTicket(new(record.Histogram))
 	done := 0
 	for p.Take(ticket) {
@@ -62,7 +62,7 @@ func TestOfferedIsAchievedUpToSaturation(t *testing.T) {
 				t.Errorf("%s at %.0f/s: an overload shows as latency, here %d ns", engine.name, rate, worst)
 			}
 			if rate == 80_000 && saturated && dropped == 0 {
-				t.Errorf("%s at %.0f/s: a backlog of 1000 drops nothing", engine.name, rate)
+				t.Errorf("%s at %.0f/s: a backlog of 300 drops nothing", engine.name, rate)
 			}
 		}
 	}
