@@ -131,7 +131,7 @@ func (b *curveBlock) table() *table {
 		{head: "leases"}, {head: "engine", left: true}, {group: "log", head: "renewals", keep: 90}, {group: "log", head: "user bytes", keep: 40},
 		{group: "first read, median (interval)", head: "cold", keep: 100}, {group: "first read, median (interval)", head: "warm", keep: 99},
 		{group: "first write", head: "cold", keep: 80}, {group: "read p50/p99 after", head: "cold", keep: 70}, {group: "read p50/p99 after", head: "warm", keep: 60},
-		{head: "store", keep: 50}, {head: "n", keep: 85},
+		{head: "store", keep: 50}, {head: "copies", keep: 45}, {head: "n", keep: 85},
 	}}
 	for _, p := range b.points {
 		line := tableRow{cells: make([]string, len(t.columns)), flags: p.flags}
@@ -149,7 +149,7 @@ func (b *curveBlock) table() *table {
 		write, _ := median(p.write["cold"])
 		copy(line.cells[2:], []string{
 			number(float64(k.LogRenewals)), size(float64(k.LogUserBytes)), spread(p.read["cold"]), spread(p.read["warm"]), durationOr(write),
-			readText(k.ColdReads), readText(k.WarmReads), size(float64(k.StoreBytes)), strconv.Itoa(len(p.read["cold"])),
+			readText(k.ColdReads), readText(k.WarmReads), size(float64(k.StoreBytes)), k.Copy, strconv.Itoa(len(p.read["cold"])),
 		})
 		t.rows = append(t.rows, line)
 	}
@@ -171,7 +171,8 @@ func readText(l *result.Latency) string {
 }
 
 const curveLegend = "The interval holds the median with 95% (by order statistics); with fewer than six recoveries it is from the fastest to the slowest. " +
-	"Recovery runs from before the start of the process to the first verified read, from a copy of one killed store; cold is with the page cache dropped, warm with it filled. " +
+	"Recovery runs from before the start of the process to the first verified read, from a copy of one killed store; cold is with no page of the copy in the kernel's cache (looked at with mincore before each start, cached_bytes; what the host below a virtual disk keeps cannot be dropped), warm with all of it there. " +
+	"Copies are reflinks, which share blocks with the killed store, or copies of the bytes. " +
 	"Log is what was acknowledged between the checkpoint and the kill. Reads are single leases at random after the recovery: an engine that reads its whole store at open has them in memory by then."
 
 // stand holds the engines against each other where it is hardest: the largest
@@ -264,7 +265,7 @@ func (r *Report) markdownCurve(w *bytes.Buffer, b *curveBlock) {
 func (r *Report) curveCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	err := out.Write(strings.Split("durability,workload,engine,status,reason,leases,log_renewals,log_user_bytes,checkpointed,store_bytes,copy,cache,"+
-		"open_ns,exec_to_open_ns,first_read_ns,first_write_ns,compared,lost,reads_p50_ns,reads_p99_ns", ","))
+		"open_ns,exec_to_open_ns,first_read_ns,first_write_ns,compared,lost,reads_p50_ns,reads_p99_ns,cached_bytes", ","))
 	if err != nil {
 		return err
 	}
@@ -272,7 +273,7 @@ func (r *Report) curveCSV(w io.Writer) error {
 		for _, p := range b.points {
 			head := []string{b.durability, p.workload, p.engine.Name, string(p.status), p.reason}
 			if p.rec == nil {
-				if err := out.Write(append(head, make([]string, 15)...)); err != nil {
+				if err := out.Write(append(head, make([]string, 16)...)); err != nil {
 					return err
 				}
 				continue
@@ -281,13 +282,16 @@ func (r *Report) curveCSV(w io.Writer) error {
 			integer := func(n int64) string { return strconv.FormatInt(n, 10) }
 			for _, t := range p.rec.Repetitions {
 				reads := map[string]*result.Latency{"cold": k.ColdReads, "warm": k.WarmReads}[t.Cache]
-				p50, p99 := "", ""
+				p50, p99, cached := "", "", ""
+				if t.CachedBytes != nil {
+					cached = strconv.FormatUint(*t.CachedBytes, 10)
+				}
 				if reads != nil {
 					p50, p99 = integer(reads.P50Ns), integer(reads.P99Ns)
 				}
 				if err := out.Write(append(head[:5:5], strconv.Itoa(p.leases), strconv.Itoa(k.LogRenewals), integer(int64(k.LogUserBytes)), strconv.FormatBool(k.Checkpointed),
 					integer(int64(k.StoreBytes)), k.Copy, t.Cache, integer(t.OpenNs), integer(t.ExecToOpenNs), integer(t.FirstReadNs), integer(t.FirstWriteNs),
-					strconv.Itoa(t.Acknowledged), strconv.Itoa(t.Lost), p50, p99)); err != nil {
+					strconv.Itoa(t.Acknowledged), strconv.Itoa(t.Lost), p50, p99, cached)); err != nil {
 					return err
 				}
 			}

@@ -175,12 +175,16 @@ func (r *curve) copy(ctx context.Context, trial *result.RecoveryTrial) error {
 	case err != nil:
 		return err
 	case trial.Cache == cacheWarm:
-		return filetree.Read(ctx, r.store())
+		if err := filetree.Read(ctx, r.store()); err != nil {
+			return err
+		}
 	case !cold:
 		trial.Cache = cachePartly
 		r.cell.Warnings = append(r.cell.Warnings, "the kernel kept pages of a copy in its cache: its recovery was not cold, and is left out")
 	}
-	return nil
+	cached, err := procstat.PageCache(r.store())
+	trial.CachedBytes = &cached
+	return err
 }
 
 func (r *curve) mergeReads() error {

@@ -33,6 +33,12 @@ func TestCurveRecoversCopiesOfOneStore(t *testing.T) {
 		if want := []int{500, 500, 51, 51}[i]; trial.Acknowledged != want || trial.Lost != 0 {
 			t.Errorf("recovery %d: %d leases compared, want %d", i, trial.Acknowledged, want)
 		}
+		switch cached := trial.CachedBytes; {
+		case cached == nil:
+			t.Error("nobody looked what was cached")
+		case trial.Cache == cacheCold && *cached != 0 || trial.Cache == cacheWarm && *cached == 0:
+			t.Errorf("a %s recovery began with %d bytes in the page cache", trial.Cache, *cached)
+		}
 		if trial.DiskBytes != rec.Repetitions[0].DiskBytes {
 			t.Error("a copy differs from the others: they are not pristine")
 		}

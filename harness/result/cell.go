@@ -236,4 +236,7 @@ type RecoveryTrial struct {
 	Acknowledged int    `json:"acknowledged"`    // leases whose acknowledged version was compared
 	Lost         int    `json:"lost"`            // of these, missing or older than acknowledged
 	DiskBytes    uint64 `json:"disk_bytes"`
+	// CachedBytes is how much of the copy lay in the kernel's page cache (mincore)
+	// just before the process was started, of a curve: 0 is what makes it cold.
+	CachedBytes *uint64 `json:"cached_bytes,omitempty"`
 }
