@@ -51,7 +51,7 @@ type soaking struct {
 	asked   []busy // checkpoints that were asked for; read when askedDone is closed
 	engine  engines.Engine
 	over    atomic.Bool // the measured time is over
-	seconds []uint64    // renewals of each whole second
+	seconds []uint64    // renewals/s of each second
 }
 
 // soak loads, renews for the measured time, says what that gave, and goes on
@@ -163,6 +163,7 @@ func (s *soaking) watch(ctx context.Context, failed <-chan error) error {
 	defer tick.Stop()
 	var lastSecond int
 	var lastCount uint64
+	var last float64 // when lastCount was taken, s
 	for {
 		select {
 		case err := <-failed:
@@ -181,11 +182,11 @@ func (s *soaking) watch(ctx context.Context, failed <-chan error) error {
 		s.windows.fold(now, false)
 		if int(elapsed) > lastSecond {
 			n := s.acks.renewals()
-			per := float64(n-lastCount) / (float64(int(elapsed)) - float64(lastSecond))
-			if int(elapsed) == lastSecond+1 { // a second that was missed has no count of its own
-				s.seconds = append(s.seconds, n-lastCount)
+			per := float64(n-lastCount) / (elapsed - last)
+			if int(elapsed) == lastSecond+1 { // a second that was missed has no figure of its own
+				s.seconds = append(s.seconds, uint64(per))
 			}
-			lastSecond, lastCount = int(elapsed), n
+			lastSecond, lastCount, last = int(elapsed), n, elapsed
 			if err := s.out.Encode(soakReply{Elapsed: elapsed, PerS: per}); err != nil {
 				return err
 			}

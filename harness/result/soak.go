@@ -21,7 +21,7 @@ type Soak struct {
 	Steady SoakPart `json:"steady"`
 	During SoakPart `json:"during"`
 
-	// PerSecond is how many renewals ended in each second of the measured time, the
+	// PerSecond is the rate of renewals in each second of the measured time, the
 	// last one left out if it is not whole.
 	PerSecond []uint64 `json:"per_second,omitempty"`
 	// Machine is what went on around the process in the measured time; nil where
