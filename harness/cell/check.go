@@ -7,6 +7,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/engines/lease"
+	"orbitbench/harness/crash"
 	"orbitbench/harness/result"
 	"orbitbench/workloads"
 )
@@ -26,11 +27,12 @@ type checked struct {
 	result.Check
 	what    string // the records are; "" for leases
 	missing int
-	first   string // the first fault, with its record
+	first   string // the first fault, with its record and the invariant that it breaks
 }
 
-// checkStore compares every lease of e with what was acknowledged. A lease that
-// is missing, older, or damaged is lost; one that nobody issued is a phantom.
+// checkStore compares every lease of e with what was acknowledged, by the oracle of
+// the crash suite. A lease that is missing, older, or damaged is lost; one that nobody
+// issued is a phantom.
 func checkStore(ctx context.Context, e engines.Engine, space *workloads.Space, b bounds) (*checked, error) {
 	c := new(checked)
 	seen := make([]uint64, (space.Size()+63)/64)
@@ -58,7 +60,9 @@ func checkStore(ctx context.Context, e engines.Engine, space *workloads.Space, b
 		}
 		c.Records++
 		c.missing++
-		c.fault(&c.Lost, "the lease of actor %d, acknowledged at version %d, is missing", actor, v&^lapsed)
+		if broken, yes := (crash.Bounds{Least: v &^ lapsed}).Missing(); yes {
+			c.breaks(&c.Lost, broken, "the lease of actor %d, ", actor)
+		}
 	}
 	return c, nil
 }
@@ -68,20 +72,21 @@ func (c *checked) compare(space *workloads.Space, actor int, value []byte, v uin
 	if least != 0 {
 		c.Records++
 	}
-	switch {
-	case most == 0 && b.extra == 0:
-		c.fault(&c.Phantom, "actor %d has a lease at version %d that was released or never acknowledged", actor, v)
-		return
-	case v < least:
-		c.fault(&c.Lost, "the lease of actor %d is at version %d, acknowledged was %d", actor, v, least)
-		return
-	case v > most+b.extra:
-		c.fault(&c.Phantom, "the lease of actor %d is at version %d, issued was at most %d", actor, v, most+b.extra)
+	contents := space.CheckLease(actor, value, scratch)
+	broken, yes := crash.Bounds{Least: least, Issued: most + b.extra}.Judge(v, contents)
+	if !yes {
 		return
 	}
-	if err := space.CheckLease(actor, value, scratch); err != nil {
-		c.fault(&c.Lost, "the lease of actor %d is damaged: %v", actor, err)
+	count := &c.Phantom
+	if v >= least && v <= most+b.extra && contents != nil || broken.Invariant == "durability" {
+		count = &c.Lost // what was acknowledged is not there, whatever is
 	}
+	c.breaks(count, broken, "the lease of actor %d is ", actor)
+}
+
+// breaks counts a violation of an invariant of package crash.
+func (c *checked) breaks(count *int, v crash.Violation, format string, actor int) {
+	c.fault(count, "%s: "+format+"%s", v.Invariant, actor, v.Detail)
 }
 
 // version compares the version of a record in a store other than the leases,

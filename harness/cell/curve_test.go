@@ -55,7 +55,7 @@ func TestCurveRecoversCopiesOfOneStore(t *testing.T) {
 func TestCurveSeesWhatRecoveryLost(t *testing.T) {
 	for flaw, want := range map[string]string{
 		"lose":        "is missing",
-		"stale":       "acknowledged was",
+		"stale":       "durability: the lease of",
 		"phantom":     "of no actor",
 		"garble":      "damaged",
 		"fail_open":   "read-only file system",

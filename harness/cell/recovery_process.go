@@ -13,6 +13,7 @@ import (
 	"orbitbench/engines/directory"
 	"orbitbench/engines/lease"
 	"orbitbench/harness/clock"
+	"orbitbench/harness/crash"
 	"orbitbench/harness/record"
 	"orbitbench/harness/result"
 	"orbitbench/workloads"
@@ -224,8 +225,8 @@ func (r *recovering) probe(ctx context.Context, s *directory.Session, reply *ope
 		return fmt.Errorf("first write: %w", err)
 	}
 	reply.FirstWrite = monotonic()
-	if most := r.acks.latest[actor]; uint64(granted) <= most {
-		return errors.Join(errNotFenced, fmt.Errorf("granted version %d after %d had been acknowledged", granted, most))
+	if broken, yes := (crash.Bounds{Issued: r.acks.latest[actor]}).Grant(uint64(granted)); yes {
+		return fmt.Errorf("%w: %s: actor %d %s", errNotFenced, broken.Invariant, actor, broken.Detail)
 	}
 	r.acks.latest[actor], r.acks.pledged[actor] = uint64(granted), uint64(granted)
 	return nil

@@ -50,7 +50,7 @@ const wholeStore = "whole store lost"
 
 // checkDurability leaves releases to checkRelease.
 func checkDurability(c *comparison) []Violation {
-	pattern := "acknowledged commits lost"
+	pattern := lostCommits
 	if c.opened() && len(c.Found.Records) == 0 {
 		pattern = wholeStore
 	}
@@ -99,11 +99,11 @@ func checkPhantom(c *comparison) []Violation {
 					return
 				}
 			}
-			l.add("a value that was never written", "%s at version %d holds bytes that were never written", f.id, f.record.Version)
+			l.add(neverWritten, "%s at version %d holds bytes that were never written", f.id, f.record.Version)
 			return
 		}
 		if s := &f.states[f.best()]; s.version != 0 && f.record.Version != s.version {
-			l.add("a version that was never granted", "%s holds %s under version %d", f.id, s, f.record.Version)
+			l.add(neverGranted, "%s holds %s under version %d", f.id, s, f.record.Version)
 		}
 	})
 	return l
@@ -223,7 +223,7 @@ func checkFencing(c *comparison) []Violation {
 	if c.Rules.Promise == Nothing {
 		return nil
 	}
-	again := "a version was granted again"
+	again := grantedAgain
 	if len(c.Found.Records) == 0 {
 		again = wholeStore + ", and " + again // it follows from the other
 	}
