@@ -26,9 +26,19 @@ const (
 	collectTime   = 8 * time.Second
 )
 
+// floorShare is the part of collectTime for which the floor is watched: it needs as many stops of the
+// world, and not as much time.
+const floorShare = 0.25
+
 // collect fills a store and renews leases of it while the garbage collector runs
-// a few times.
+// a few times. Before that it watches the process without any store, with threads that
+// only compute: a pause that this has too is the machine's (a processor that was taken away while
+// the world was being stopped), and not the engine's.
 func (j *job) collect(ctx context.Context, d engines.Driver) (collector, error) {
+	floor, err := watchCollector(j.Seconds*floorShare, computeWhile)
+	if err != nil {
+		return collector{}, err
+	}
 	e, err := j.open(ctx, d)
 	if err != nil {
 		return collector{}, err
@@ -37,16 +47,24 @@ func (j *job) collect(ctx context.Context, d engines.Driver) (collector, error) 
 	if err := s.load(); err != nil {
 		return collector{}, err
 	}
+	c, err := watchCollector(j.Seconds, s.renewWhile)
+	c.FloorNs = floor.PauseNs
+	return c, err
+}
+
+// watchCollector forces collectCycles collections at equal distances in so many seconds while load
+// runs, and says what they took. load runs until do has returned, and returns its operations.
+func watchCollector(seconds float64, load func(do func()) (uint64, error)) (collector, error) {
 	runtime.GC() // brings the runtime's figures up to date
 	before, err := procstat.Read()
 	if err != nil {
 		return collector{}, err
 	}
-	pausesBefore, cyclesBefore := gcPauses(), gcCycles()
+	pauses, stopping, cycles := gcPauses(pausesTotal), gcPauses(pausesStopping), gcCycles()
 	begin := time.Now()
-	renewed, err := s.renewWhile(func() {
+	operations, err := load(func() {
 		for n := range collectCycles {
-			time.Sleep(time.Until(begin.Add(time.Duration(float64(n+1) * j.Seconds * 1e9 / collectCycles))))
+			time.Sleep(time.Until(begin.Add(time.Duration(float64(n+1) * seconds * 1e9 / collectCycles))))
 			runtime.GC()
 		}
 	})
@@ -60,10 +78,31 @@ func (j *job) collect(ctx context.Context, d engines.Driver) (collector, error) 
 	}
 	return collector{
 		Share:      procstat.GCCPUFraction(before, after),
-		PauseNs:    1e9 * longest(pausesBefore, gcPauses()),
-		Cycles:     float64(gcCycles() - cyclesBefore),
-		NsPerRenew: float64(took) / float64(max(renewed, 1)),
+		PauseNs:    1e9 * longest(pauses, gcPauses(pausesTotal)),
+		StopNs:     1e9 * longest(stopping, gcPauses(pausesStopping)),
+		Cycles:     float64(gcCycles() - cycles),
+		NsPerRenew: float64(took) / float64(max(operations, 1)),
 	}, nil
+}
+
+// computeWhile keeps Procs threads busy without memory, locks or system calls until do has returned.
+func computeWhile(do func()) (uint64, error) {
+	var over atomic.Bool
+	var operations atomic.Uint64
+	var done sync.WaitGroup
+	for w := range Procs {
+		done.Go(func() {
+			x, n := uint64(w), uint64(0)
+			for ; !over.Load(); n++ {
+				x = mix(x + golden)
+			}
+			operations.Add(n + x&1) // so that the loop is not left out
+		})
+	}
+	do()
+	over.Store(true)
+	done.Wait()
+	return operations.Load(), nil
 }
 
 // renewWhile renews leases at random in Procs threads, each among its own,
@@ -101,9 +140,15 @@ func (s *heldStore) renewWhile(do func()) (uint64, error) {
 	}
 }
 
-// gcPauses is the runtime's distribution of the collector's stops of the world.
-func gcPauses() *metrics.Float64Histogram {
-	s := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}
+// The runtime's distributions of the collector's stops of the world: how long they were from the
+// decision to stop it, and how much of that passed until every thread stood still.
+const (
+	pausesTotal    = "/sched/pauses/total/gc:seconds"
+	pausesStopping = "/sched/pauses/stopping/gc:seconds"
+)
+
+func gcPauses(name string) *metrics.Float64Histogram {
+	s := []metrics.Sample{{Name: name}}
 	metrics.Read(s)
 	if s[0].Value.Kind() != metrics.KindFloat64Histogram {
 		return &metrics.Float64Histogram{}
@@ -142,5 +187,6 @@ func longest(before, after *metrics.Float64Histogram) float64 {
 
 // String says what was seen, for progress.
 func (c collector) String() string {
-	return fmt.Sprintf("%.0f cycles took %.3f%% of the processors, longest pause %.0f us, %.0f ns a renewal", c.Cycles, 100*c.Share, c.PauseNs/1e3, c.NsPerRenew)
+	return fmt.Sprintf("%.0f cycles took %.3f%% of the processors, longest pause %.0f us (%.0f until all stood still; %.0f without a store), %.0f ns a renewal",
+		c.Cycles, 100*c.Share, c.PauseNs/1e3, c.StopNs/1e3, c.FloorNs/1e3, c.NsPerRenew)
 }

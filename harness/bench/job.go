@@ -68,6 +68,8 @@ type recovery struct {
 type collector struct {
 	Share      float64 // of the processors' time
 	PauseNs    float64 // the longest stop of the world
+	StopNs     float64 // the longest time until all threads stood still, which is part of a pause
+	FloorNs    float64 // the longest stop of the world of the same process without a store
 	Cycles     float64
 	NsPerRenew float64
 }

@@ -22,7 +22,7 @@ func printHeader(w io.Writer) error {
 		"Unit flushes/op better=lower\nUnit device-writes/flush better=lower\nUnit log-B/op better=lower\nUnit conflicts/op better=lower\n"+
 		"Unit x-steady better=higher\nUnit x-steady-p99 better=lower\nUnit x-steady-p99.9 better=lower\n"+
 		"Unit open-ns better=lower\nUnit ready-ns better=lower\nUnit x-pebble-open better=lower\nUnit x-checksum better=lower\nUnit Mreplayed/s better=higher\n"+
-		"Unit gc-cpu-pct better=lower\nUnit gc-pause-ns better=lower\nUnit anon-B/lease better=lower\nUnit mapped-B/lease better=lower\n",
+		"Unit gc-cpu-pct better=lower\nUnit gc-pause-ns better=lower\nUnit gc-stop-ns better=lower\nUnit anon-B/lease better=lower\nUnit mapped-B/lease better=lower\n",
 		runtime.GOOS, runtime.GOARCH, cpuLine())
 	return err
 }
@@ -108,6 +108,8 @@ func benchLine(p point, r round, races bool) string {
 	case collectorKind:
 		l.add(100*s.collector.Share, "gc-cpu-pct")
 		l.add(s.collector.PauseNs, "gc-pause-ns")
+		l.add(s.collector.StopNs, "gc-stop-ns")
+		l.add(s.collector.FloorNs, "gc-floor-ns")
 		l.add(s.collector.Cycles, "gc-cycles")
 	default:
 		l.loop(s, races)

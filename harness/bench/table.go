@@ -87,6 +87,8 @@ var (
 		{"checksum ms", ofKind(checksumKind), get(func(s sample) float64 { return s.nsPerOp / 1e6 })},
 		{"gc cpu %", ofKind(collectorKind), collectorPercent},
 		{"gc pause us", ofKind(collectorKind), collectorPause},
+		{"until stopped us", ofKind(collectorKind), get(func(s sample) float64 { return s.collector.StopNs / 1e3 })},
+		{"without store us", ofKind(collectorKind), get(func(s sample) float64 { return s.collector.FloorNs / 1e3 })},
 		{"renew ns", ofKind(collectorKind, mapKind), get(func(s sample) float64 { return s.nsPerOp })},
 		{"anon MB/M", ofKind(memoryKind), memoryByMillion},
 		{"mapped MB/M", ofKind(memoryKind), func(r round, p point) (float64, error) { return r[p].memory.Mapped / float64(p.actors), nil }},
