@@ -167,7 +167,7 @@ func (a *app) noSuchVerb(cmd *cobra.Command, args []string) error {
 
 // catalog is what a plan may name in this program.
 func catalog() plan.Catalog {
-	return plan.Catalog{Drivers: all.Drivers(), Presets: plan.Presets()}
+	return plan.Catalog{Drivers: all.Drivers(), Mutants: all.Mutants(), Presets: plan.Presets()}
 }
 
 // printJSON prints v as a result.

@@ -25,10 +25,11 @@ type Options struct {
 	Trials int
 	// Slowdown is the delay as a share of the p50; 0 means 0.10.
 	Slowdown float64
-	// Actors in a store; 0 means 2000.
+	// Actors in a store; 0 means 500: few enough to stay in the caches of a processor
+	// while the other sides have their turn.
 	Actors int
 	// Time is how long a trial measures, in slices that take turns with those of
-	// the other sides; 0 means 100 ms.
+	// the other sides; 0 means 40 ms.
 	Time time.Duration
 	// Seed decides the load and the order of trials.
 	Seed uint64
@@ -77,12 +78,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	set(&o.Repetitions, 20)
 	set(&o.Trials, 12)
-	set(&o.Actors, 2000)
+	set(&o.Actors, 500)
 	if o.Slowdown == 0 {
 		o.Slowdown = 0.10
 	}
 	if o.Time == 0 {
-		o.Time = 100 * time.Millisecond
+		o.Time = 40 * time.Millisecond
 	}
 	if o.Progress == nil {
 		o.Progress = func(string, ...any) {}

@@ -51,9 +51,11 @@ type Workload struct {
 }
 
 // Catalog is what a plan may name: the engines in the order of the tables, and
-// the presets.
+// the presets. Mutants are engines broken on purpose: found by their whole name,
+// so that a user can see them caught, and offered nowhere.
 type Catalog struct {
 	Drivers []engines.Driver
+	Mutants []engines.Driver
 	Presets []Preset
 }
 
@@ -105,6 +107,11 @@ func (c Catalog) driver(name string) (engines.Driver, error) {
 			return d, nil
 		}
 		names = append(names, d.Info().Name)
+	}
+	for _, d := range c.Mutants {
+		if d.Info().Name == name {
+			return d, nil
+		}
 	}
 	return nil, unknown("engine", name, names)
 }
