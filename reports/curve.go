@@ -25,7 +25,7 @@ type curveBlock struct {
 // curvePoint is one engine with one size and log. Times are in nanoseconds by cache.
 type curvePoint struct {
 	engine        *result.Engine
-	workload      string
+	key, workload string // of its cell
 	status        status
 	reason        string
 	leases        int
@@ -88,7 +88,7 @@ func (r *Report) curves(items []item) (blocks []*curveBlock, warnings []string) 
 }
 
 func newCurvePoint(it item) *curvePoint {
-	p := &curvePoint{workload: it.plan.Workload, status: statusMissing, reason: "the run ended before this cell", read: map[string][]float64{}, write: map[string][]float64{}}
+	p := &curvePoint{key: it.plan.Key, workload: it.plan.Workload, status: statusMissing, reason: "the run ended before this cell", read: map[string][]float64{}, write: map[string][]float64{}}
 	_, p.wanted, _ = strings.Cut(p.workload, "-log-")
 	c := it.cell
 	if c == nil {
@@ -122,7 +122,7 @@ func spread(values []float64) string {
 	if len(values) == 1 {
 		return duration(m)
 	}
-	lo, hi := interval(values)
+	lo, hi := middle(values)
 	return fmt.Sprintf("%s (%s)", duration(m), durationRange(lo, hi))
 }
 

@@ -20,6 +20,7 @@ type block struct {
 	noise      *noise         // of the A/A controls; nil without any
 	twins      []twin         // rows beside their A/A controls
 	first      *standing      // who is first in the headline figure; nil without rows to rank
+	typical    *standing      // who is first in the p50 of renewals; nil likewise
 }
 
 // row is one engine in a block: all its trials.
@@ -286,7 +287,7 @@ func (r *Report) fill(b *block, items []item) error {
 			keepVoided := allVoided(byPath[path])
 			for _, it := range byPath[path] {
 				if err := r.addTrial(b, row, it, keepVoided); err != nil {
-					return fmt.Errorf("%s: %w", result.CellPath(r.Dir, it.plan.Key), err)
+					return fmt.Errorf("%s: %w", r.cellPath(it.plan.Key), err)
 				}
 			}
 			row.settle(byPath[path])

@@ -179,6 +179,9 @@ func (r *Report) environmentSection() (page.Section, error) {
 	}
 	s.Parts = append(s.Parts, page.Part{Heading: "The exact command", Code: r.command()})
 	s.Parts = append(s.Parts, page.Part{Table: t})
+	if parts := r.partsTable(); len(parts.Rows) > 0 {
+		s.Parts = append(s.Parts, page.Part{Heading: "Other runs in this report", ID: "runs", Table: parts})
+	}
 	if m := r.Run.Tool.Modules; len(m) > 0 {
 		t := &page.Table{Caption: "Engine libraries", Plain: true, Columns: []page.Column{{Head: "module", Left: true}, {Head: "version", Left: true}}}
 		for _, name := range sortedKeys(m) {
@@ -263,10 +266,25 @@ func (r *Report) chooserSection(d *choiceData) page.Section {
 	return s
 }
 
+// partsTable lists the runs that stand in the report of this one.
+func (r *Report) partsTable() *page.Table {
+	t := &page.Table{Caption: "Runs of the same machine whose cells stand in this report. Each was ranked within itself, and has its own hour.", Plain: true,
+		Columns: []page.Column{{Head: "run", Left: true}, {Head: "started", Left: true}, {Head: "cells"}, {Head: "build", Left: true}, {Head: "load average"}, {Head: "command", Left: true}}}
+	for _, p := range r.parts {
+		load := p.run.Environment.LoadAverage
+		t.Rows = append(t.Rows, page.Row{Head: filepath.Base(p.dir), Cells: []page.Cell{{Text: p.run.Started.UTC().Format("2006-01-02 15:04 UTC"), Left: true}, {Text: fmt.Sprint(len(p.run.Plan))},
+			{Text: shortCommit(p.run.Tool.Commit), Left: true}, {Text: fmt.Sprintf("%.2f", load[0])}, {Text: quoted(p.run.CommandLine), Left: true}}})
+	}
+	return t
+}
+
 // command is the command line of the run, quoted for a shell.
-func (r *Report) command() string {
+func (r *Report) command() string { return quoted(r.Run.CommandLine) }
+
+// quoted is a command line fit for a shell, the program by its name alone.
+func quoted(command []string) string {
 	var words []string
-	for i, word := range r.Run.CommandLine {
+	for i, word := range command {
 		if i == 0 {
 			word = filepath.Base(word)
 		}

@@ -16,7 +16,7 @@ func (r *Report) evidenceTable(b *block) *page.Table {
 		"the 95%% interval of the ratio holds no 1, and the ratio exceeds what counts: %.0f%%, or twice the noise of that figure.", r.blockName(b), stats.Alpha, 100*stats.Margin),
 		Columns: []page.Column{{Head: "engine", Left: true}, {Head: "figure", Left: true}, {Head: "beside", Left: true}, {Group: "ratio", Head: "median"}, {Group: "ratio", Head: "95% interval"}, {Head: "trials"},
 			{Group: "p", Head: "alone"}, {Group: "p", Head: "adjusted"}, {Head: "counts from"}, {Head: "noise", Left: true}, {Head: "outcome", Left: true}}}
-	standings := []*standing{b.first}
+	standings := []*standing{b.first, b.typical}
 	for _, s := range r.deciding {
 		if s.block == b {
 			standings = append(standings, s)
@@ -27,7 +27,7 @@ func (r *Report) evidenceTable(b *block) *page.Table {
 			continue
 		}
 		name := s.metric.name()
-		if i > 0 {
+		if i > 1 {
 			name += ", the note's choices"
 		}
 		for _, row := range s.order() {

@@ -60,7 +60,7 @@ func (r *Report) lead() []template.HTML {
 		if b.params == nil && !slices.ContainsFunc(b.rows, func(row *row) bool { return row.planned > 0 }) {
 			continue
 		}
-		out = append(out, r.linked(sentence(r.blockName(b)+": "+b.verdict())+b.besides(), b))
+		out = append(out, r.linked(sentence(r.blockName(b)+": "+b.verdict())+b.typically()+b.besides(), b))
 	}
 	for _, b := range r.capacityBlocks {
 		href := map[string]string{}
@@ -103,6 +103,25 @@ func (r *Report) linkedClaims(text string) template.HTML {
 		}
 	}
 	return link(text, sortedKeys(href), href) + template.HTML(` <a class="cells" href="#claims">cells</a>`)
+}
+
+// typically says who is first by the p50, "" where nothing could be told of it.
+func (b *block) typically() string {
+	s := b.typical
+	if s == nil || len(s.rows) < 2 || s.undecided() != "" {
+		return ""
+	}
+	level, worse := s.level(), s.worse()
+	text := " By the p50 " + s.named(level)
+	if len(level) == 1 {
+		text += " is first"
+	} else {
+		text += " are not told apart"
+	}
+	if len(worse) > 0 {
+		text += ", worse " + map[bool]string{true: "is ", false: "are "}[len(worse) == 1] + s.behind(worse) + " (" + s.proof() + ")"
+	}
+	return text + "."
 }
 
 // besides says of the best of the ranked rows what its p99 does not: how it

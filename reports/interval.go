@@ -6,9 +6,9 @@ import (
 	"orbitbench/reports/stats"
 )
 
-// interval is the 95% interval of the median where there are values enough, else
+// middle is the 95% interval of the median where there are values enough, else
 // from the lowest to the highest. It takes one value at least.
-func interval(values []float64) (lo, hi float64) {
+func middle(values []float64) (lo, hi float64) {
 	if lo, hi, ok := stats.MedianInterval(values); ok {
 		return lo, hi
 	}

@@ -21,6 +21,9 @@ type Report struct {
 	Run   *result.Run
 	Cells []*result.Cell
 
+	parts []part            // other runs whose cells are among Cells
+	homes map[string]string // directories of cells of other runs, by key
+
 	floors   map[string]*floor // by result.Floor.Kind
 	blocks   []*block          // of leases
 	stores   []*block          // of the stores beside the leases, never in one table with them
@@ -48,6 +51,18 @@ type floor struct {
 // contradicts the rest of the run. A run without cells, or with failed,
 // skipped and missing ones, loads without error.
 func Load(dir string) (*Report, error) {
+	r, err := read(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.make(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// read reads and checks the run in dir and makes nothing of it yet.
+func read(dir string) (*Report, error) {
 	run, err := result.ReadRun(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no run directory, it has no %s: %w", dir, result.RunFile, err)
@@ -59,15 +74,20 @@ func Load(dir string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Dir: dir, Run: run, Cells: cells}
+	r := &Report{Dir: dir, Run: run, Cells: cells, homes: map[string]string{}}
 	if err := r.validate(); err != nil {
 		return nil, err
 	}
+	return r, nil
+}
+
+// make merges the trials and decides what there is to decide.
+func (r *Report) make() error {
 	if err := r.mergeFloors(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := r.group(); err != nil {
-		return nil, err
+		return err
 	}
 	var warnings []string
 	r.capacityBlocks, warnings = r.capacities(r.items())
@@ -77,7 +97,7 @@ func Load(dir string) (*Report, error) {
 	r.crashes = r.crashMatrix(r.items())
 	r.settle()
 	r.warn()
-	return r, nil
+	return nil
 }
 
 // validate refuses cells that contradict the run.

@@ -136,10 +136,8 @@ func (m metric) between(r *row) (lo, hi float64, interval, ok bool) {
 	if len(trials) < 2 {
 		return 0, 0, false, false
 	}
-	if lo, hi, ok := stats.MedianInterval(trials); ok {
-		return lo, hi, true, true
-	}
-	return slices.Min(trials), slices.Max(trials), false, true
+	lo, hi = middle(trials)
+	return lo, hi, len(trials) >= stats.LeastForInterval, true
 }
 
 // extremes are the lowest and the highest trial, the value itself without several.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"orbitbench/harness/result"
 	"orbitbench/reports/stats"
 )
 
@@ -43,7 +42,7 @@ func (r *Report) addTwins(b *block, items []item, controls map[string]item) erro
 			b.twins = append(b.twins, twin{own, byRow[own]})
 		}
 		if err := r.addTrial(b, byRow[own], c, false); err != nil {
-			return fmt.Errorf("%s: %w", result.CellPath(r.Dir, c.plan.Key), err)
+			return fmt.Errorf("%s: %w", r.cellPath(c.plan.Key), err)
 		}
 	}
 	return nil
@@ -78,12 +77,17 @@ func (b *block) standingOf(m metric, rows []*row) *standing {
 }
 
 // settle decides everything that the report says of two engines as one family: the
-// headline figure of each block, the figures of the decision, the recovery curves.
+// p99 and p50 of renewals in each block, the figures of the decision, the recovery curves.
 func (r *Report) settle() {
 	var all []*stats.Contest
 	for _, b := range r.blocks {
 		if b.first = b.standingOf(metricOf("write_p99"), b.ranked()); b.first != nil {
 			all = append(all, b.first.contest)
+		}
+	}
+	for _, b := range r.blocks {
+		if b.typical = b.standingOf(metricOf("write_p50"), b.ranked()); b.typical != nil {
+			all = append(all, b.typical.contest)
 		}
 	}
 	for _, s := range r.decisiveStandings() {

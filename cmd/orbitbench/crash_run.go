@@ -217,7 +217,7 @@ func (r *crashRun) finish(cells []*result.Cell) error {
 			return err
 		}
 	}
-	if _, _, err := r.report(r.out, !r.json); err != nil {
+	if _, _, err := r.report(r.out, nil, false, !r.json); err != nil {
 		return err
 	}
 	failed := false

@@ -184,7 +184,7 @@ func (a *app) conclude(s *runner.Summary, err error, asJSON bool) error {
 		fmt.Fprintf(a.stderr, "interrupted with %d cells to go; go on with: orbitbench resume %s\n", s.Missing, shorten(s.Dir))
 	} else if s.Stopped {
 		fmt.Fprintf(a.stderr, "stopped as asked, with %d cells to go; go on with: orbitbench resume %s\n", s.Missing, shorten(s.Dir))
-	} else if out.Report, out.Verdict, err = a.report(s.Dir, !asJSON); err != nil {
+	} else if out.Report, out.Verdict, err = a.report(s.Dir, nil, false, !asJSON); err != nil {
 		return errors.Join(err, codeOf(s))
 	}
 	if asJSON {

@@ -12,31 +12,9 @@ import (
 // differences are why two runs may not be compared: their machine, and for each
 // cell that they share its workload, class and configuration.
 func differences(base, head side) []string {
-	all := machineDifferences(base.Run, head.Run, base.name, head.name)
+	all := result.MachineDifferences(base.Run, head.Run, base.name, head.name)
 	all = append(all, planDifferences(base.Run, head.Run)...)
 	return append(all, cellDifferences(base, head)...)
-}
-
-// machineDifferences are those of schema and machine of two runs with these names.
-func machineDifferences(a, b *result.Run, nameA, nameB string) []string {
-	var all []string
-	differ := func(what string, a, b any) {
-		if x, y := text(a), text(b); x != y {
-			all = append(all, fmt.Sprintf("%s: %s has %s, %s has %s", what, nameA, x, nameB, y))
-		}
-	}
-	differ("result schema", a.Schema, b.Schema)
-	ea, eb := a.Environment, b.Environment
-	differ("machine, host name", ea.Hostname, eb.Hostname)
-	differ("machine, processor", ea.CPUModel, eb.CPUModel)
-	differ("machine, processors", ea.CPUs, eb.CPUs)
-	differ("machine, memory", ea.MemoryBytes, eb.MemoryBytes)
-	differ("machine, kernel", ea.Kernel+" "+ea.Arch, eb.Kernel+" "+eb.Arch)
-	differ("machine, limits", ea.CgroupCPU+"/"+ea.CgroupMemory, eb.CgroupCPU+"/"+eb.CgroupMemory)
-	differ("file system", ea.FileSystem+" "+ea.MountOptions, eb.FileSystem+" "+eb.MountOptions)
-	differ("device", ea.Device+" "+ea.DeviceModel+" "+ea.WriteCache+" "+ea.Scheduler, eb.Device+" "+eb.DeviceModel+" "+eb.WriteCache+" "+eb.Scheduler)
-	differ("environment variables", ea.Variables, eb.Variables)
-	return all
 }
 
 // planDifferences lists what only one of the runs has planned.

@@ -52,5 +52,5 @@ func Show(v float64, unit string) string { return value(v, unit) }
 
 // MachineDifferences are what two runs' machines differ by.
 func MachineDifferences(a, b *result.Run) []string {
-	return machineDifferences(a, b, "one run", "another")
+	return result.MachineDifferences(a, b, "one run", "another")
 }
