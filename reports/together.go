@@ -80,6 +80,11 @@ func partsOf(dir string) (dirs []string, err error) {
 func (r *Report) take(other *Report, force bool) error {
 	name := filepath.Base(filepath.Clean(other.Dir))
 	reasons := result.MachineDifferences(r.Run, other.Run, "the run", name)
+	if onlyCrashes(other.Run) { // judged by what is left of a store, wherever it lay: in memory by default
+		reasons = slices.DeleteFunc(reasons, func(why string) bool {
+			return strings.HasPrefix(why, "file system:") || strings.HasPrefix(why, "device:")
+		})
+	}
 	reasons = append(reasons, libraryDifferences(r.Run, other.Run, name)...)
 	if len(reasons) > 0 && !force {
 		return &Refused{other.Dir, reasons}
@@ -126,6 +131,10 @@ func (r *Report) take(other *Report, force bool) error {
 	r.Run, r.Cells, r.parts = run, slices.Concat(r.Cells, other.Cells), append(r.parts, part{other.Dir, other.Run})
 	r.warnings = append(r.warnings, other.warnings...)
 	return nil
+}
+
+func onlyCrashes(run *result.Run) bool {
+	return len(run.Plan) > 0 && !slices.ContainsFunc(run.Plan, func(p result.PlanCell) bool { return !strings.HasPrefix(p.Workload, crashPrefix) })
 }
 
 // checksOfBoth are the promises traced in either run. Where both traced one, a

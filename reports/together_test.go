@@ -77,6 +77,10 @@ func TestWhatDoesNotBelongTogetherIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, r.warnings, "FORCED into one report: "+want)
 	}
+	// Crashes are judged by what is left of a store, whatever file system it lay on.
+	curve := &result.Run{Plan: []result.PlanCell{{Workload: "recover-10k"}}}
+	crash := &result.Run{Plan: []result.PlanCell{{Workload: crashPrefix + "kill"}}}
+	require.True(t, onlyCrashes(crash) && !onlyCrashes(curve) && !onlyCrashes(&result.Run{}))
 	// Two runs of one load are compared and not mixed, forced or not.
 	dir := writeRun(t, []string{"appendlog"}, 1, nil, nil)
 	_, err := LoadTogether(dir, []string{writeRun(t, []string{"appendlog"}, 1, nil, nil)}, true)
