@@ -119,7 +119,11 @@ func openCold(t *testing.T, fsys vfs.FS, d engines.Durability) *engine {
 // TestRecordsComeInWhenAskedFor compares stores that are opened with a snapshot
 // and a log behind it with a model, whatever is asked for first.
 func TestRecordsComeInWhenAskedFor(t *testing.T) {
-	for seed := range uint64(12) {
+	seeds := uint64(12)
+	if testing.Short() {
+		seeds = 4
+	}
+	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		d := engines.Durability{Class: []engines.Class{engines.Sync, engines.Process}[seed%2]}
 		mem := vfs.NewMem()

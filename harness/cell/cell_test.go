@@ -457,7 +457,7 @@ func TestRecoveryFindsWhatIsLost(t *testing.T) {
 
 func TestRecoveryHonoursInterruption(t *testing.T) {
 	s := testSpec(t, "fake", nil)
-	s.Kind, s.Params.Seconds, s.Params.Actors = result.KindRecovery, 600, 100_000
+	s.Kind, s.Params.Seconds, s.Params.Actors = result.KindRecovery, 600, 20_000
 	for _, phase := range []string{"load", "renew"} {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
