@@ -135,6 +135,7 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 	o.Next = max(start, upTo+1)
 	o.ReplayWorkers = min(max(runtime.GOMAXPROCS(0), 1), 8)
 	d := index.NewLanes(e.index, upTo, o.ReplayWorkers)
+	o.Begin = d.Begin
 	o.Round = func(valid wal.LSN) error { return e.replayError(d.Round(valid)) }
 	log, info, err := wal.Open(ctx, o, start-1, func(lane int, r wal.Record) error { return replayRecord(d, lane, r) })
 	e.log = log

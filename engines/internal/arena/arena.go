@@ -30,12 +30,14 @@ type Arena struct {
 	mem   []byte // reserved once; pages appear when they are touched
 	limit int64
 
-	mu   sync.Mutex
-	bump int64           // first byte never handed out; guarded by mu
-	free [numClasses]Ref // heads of the free lists, linked through the first four bytes; guarded by mu
+	mu    sync.Mutex
+	bump  int64           // first byte never handed out; guarded by mu
+	free  [numClasses]Ref // heads of the free lists, linked through the first four bytes; guarded by mu
+	spare []span          // left out when bump moved on; guarded by mu
 
-	used atomic.Int64 // bytes of blocks handed out
-	high atomic.Int64 // bump, for readers without the lock
+	used   atomic.Int64 // bytes of blocks handed out
+	high   atomic.Int64 // bump, for readers without the lock
+	listed atomic.Int64 // blocks in the free lists
 }
 
 // New reserves an arena that takes up to limit bytes of blocks; 0 means as
@@ -47,7 +49,8 @@ func New(limit int64) (*Arena, error) {
 	}
 	reserve := maxReserve
 	if limit > 0 {
-		reserve = min(maxReserve, (limit+2*unit+2<<20-1)&^(1<<20-1)) // runs begin at a page: 256 of them waste 1 MiB at most
+		// Runs begin at a page, and those of pockets at a huge page: what that leaves out fits smaller blocks only.
+		reserve = min(maxReserve, (limit+2*unit+32<<20)&^(1<<20-1))
 	}
 	for {
 		mem, err := unix.Mmap(-1, 0, int(reserve), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
@@ -78,10 +81,13 @@ func (a *Arena) Alloc(n int) (Ref, error) {
 		r = 0
 	case r != 0:
 		a.free[c] = Ref(binary.LittleEndian.Uint32(a.mem[int64(r)*unit:]))
-	case a.bump+size <= int64(len(a.mem)):
-		r = Ref(a.bump / unit)
-		a.bump += size
-		a.high.Store(a.bump)
+		a.listed.Add(-1)
+	case len(a.spare) > 0 && size <= smallLimit:
+		if r = a.cutSpareLocked(size); r == 0 {
+			r = a.bumpLocked(size)
+		}
+	default:
+		r = a.bumpLocked(size)
 	}
 	if r != 0 {
 		a.used.Add(size)
@@ -91,6 +97,17 @@ func (a *Arena) Alloc(n int) (Ref, error) {
 		return 0, fmt.Errorf("%w: %d of %d bytes in use", ErrFull, a.used.Load(), a.limit)
 	}
 	return r, nil
+}
+
+// bumpLocked takes a block that was never handed out, or returns 0.
+func (a *Arena) bumpLocked(size int64) Ref {
+	if a.bump+size > int64(len(a.mem)) {
+		return 0
+	}
+	r := Ref(a.bump / unit)
+	a.bump += size
+	a.high.Store(a.bump)
+	return r
 }
 
 // Promise counts n bytes as used, so that AllocRun has them later. Errors: ErrFull.
@@ -134,6 +151,7 @@ func (a *Arena) Free(r Ref, n int) {
 	a.mu.Lock()
 	binary.LittleEndian.PutUint32(a.mem[int64(r)*unit:], uint32(a.free[c]))
 	a.free[c] = r
+	a.listed.Add(1)
 	a.used.Add(-size)
 	a.mu.Unlock()
 }

@@ -19,18 +19,19 @@ import (
 // out by stripe. After a round the stripes take theirs in the order of the log:
 // those in memory at once, on every processor, and those that are away into their backlog.
 // Operations of different stripes have nothing in common.
-// Keys and values are copied: to lend them from the log's buffers until the round ends
-// saved page faults and cost as much in cache misses.
+// Keys and values are copied once, to where the record will lie: touching memory for the first
+// time is what a replay waits for most. Where that memory may not be there to take they are copied into the deal.
 
 // queued is one operation of the log. It is kept short, as a backlog may have millions.
 type queued struct {
 	lsn      wal.LSN
 	version  engines.Version
-	a, b     uint64 // OpRenew: expires_at and now; OpPut: place in the deal's buffer, key length<<32 + value length
+	a, b     uint64 // OpRenew: expires_at and now; OpPut: place in the deal's buffer, or tag<<32 + ref of its record; key length<<32 + value length
 	id       uint32
 	renewals uint32
 	kind     engines.OpKind
 	keyspace engines.Keyspace
+	placed   bool // OpPut: its record is in the arena
 }
 
 const (
@@ -50,8 +51,19 @@ type deal struct {
 	buf []byte // keys and values
 }
 
-func (q *queued) op(d *deal) Op {
+func (q *queued) ref() arena.Ref { return arena.Ref(q.a) } // placed
+func (q *queued) tag() uint32    { return uint32(q.a >> 32) }
+
+// bytes is the size of the record of an OpPut.
+func (q *queued) bytes() int { return recHead + int(q.b>>32) + int(uint32(q.b)) }
+
+func (q *queued) op(ix *Index, d *deal) Op {
 	o := Op{Kind: q.kind, Keyspace: q.keyspace, ID: q.id, Renewals: q.renewals, Version: q.version}
+	if q.placed {
+		r := ix.rec(q.ref())
+		o.Key, o.Value = r.key(), r.value()
+		return o
+	}
 	switch q.kind {
 	case engines.OpPut:
 		key, value := int(q.b>>32), int(uint32(q.b))
@@ -68,6 +80,7 @@ type lane struct {
 	open [Stripes]*deal
 	full [Stripes][]*deal
 	last wal.LSN
+	room *arena.Pocket // for records, nil: they are not placed
 	_    [64]byte
 }
 
@@ -87,6 +100,19 @@ func NewLanes(ix *Index, upTo wal.LSN, n int) *Dealer {
 	d := &Dealer{ix: ix, lanes: make([]lane, n)}
 	d.pool.New = func() any { return &deal{ops: make([]queued, 0, dealOps)} }
 	return d
+}
+
+// Begin is told how many bytes of log are to be dealt out, before the first. Records are placed
+// at once if there is room for all that these bytes can hold: else those that replace others may be more than fit.
+func (d *Dealer) Begin(logBytes int64) {
+	const most = 3 // bytes of a record by byte of the log: an operation of 21 bytes makes a block of 48
+	left := d.ix.arena.LimitBytes() - d.ix.arena.UsedBytes()
+	if left/most < logBytes+int64(len(d.lanes))<<20 {
+		return
+	}
+	for i := range d.lanes {
+		d.lanes[i].room = d.ix.arena.NewPocket()
+	}
 }
 
 func (d *Dealer) note(err error) {
@@ -117,10 +143,31 @@ func (d *Dealer) AddTo(number int, lsn wal.LSN, o *Op) {
 	case engines.OpRenew:
 		q.a, q.b = uint64(o.Renewal.ExpiresAt), uint64(o.Renewal.Now)
 	case engines.OpPut:
-		q.a, q.b = uint64(len(t.buf)), uint64(len(o.Key))<<32|uint64(len(o.Value))
-		t.buf = append(append(t.buf, o.Key...), o.Value...)
+		q.b = uint64(len(o.Key))<<32 | uint64(len(o.Value))
+		if q.a, q.placed = d.ix.placeRecord(l.room, o); !q.placed {
+			q.a = uint64(len(t.buf))
+			t.buf = append(append(t.buf, o.Key...), o.Value...)
+		}
 	}
 	t.ops = append(t.ops, q)
+}
+
+// placeRecord writes the record of an OpPut into memory of its own. It leaves alone what cannot be right:
+// that is judged in the order of the log.
+func (ix *Index) placeRecord(room *arena.Pocket, o *Op) (place uint64, ok bool) {
+	if room == nil {
+		return 0, false
+	}
+	h := ix.hash(o.Keyspace, o.Key)
+	if int(h>>56) != StripeOf(o.ID) {
+		return 0, false
+	}
+	ref, err := room.Alloc(recHead + len(o.Key) + len(o.Value))
+	if err != nil {
+		return 0, false
+	}
+	ix.rec(ref).put(o.ID, o.Version, o.Keyspace, o.Key, o.Value)
+	return h<<32 | uint64(ref), true
 }
 
 // seal ends every deal of the lane: what comes is from another part of the log.
@@ -142,6 +189,9 @@ func (d *Dealer) Round(valid wal.LSN) error {
 	}
 	for i := range d.lanes {
 		d.lanes[i].seal()
+		if room := d.lanes[i].room; room != nil {
+			room.Empty()
+		}
 	}
 	var kept atomic.Int64
 	d.note(eachStripe(func(i int) error {
@@ -193,9 +243,7 @@ func (d *Dealer) settle(i int, valid wal.LSN) (kept int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range all {
-		for len(t.ops) > 0 && t.ops[len(t.ops)-1].lsn > valid {
-			t.ops = t.ops[:len(t.ops)-1]
-		}
+		d.cut(t, valid)
 		if s.gate&gateAway != 0 {
 			kept += s.keep(t)
 			continue
@@ -207,6 +255,18 @@ func (d *Dealer) settle(i int, valid wal.LSN) (kept int64, err error) {
 		d.pool.Put(t)
 	}
 	return kept, err
+}
+
+// cut takes the operations above valid off a deal.
+func (d *Dealer) cut(t *deal, valid wal.LSN) {
+	n := len(t.ops)
+	for n > 0 && t.ops[n-1].lsn > valid {
+		n--
+		if q := &t.ops[n]; q.placed {
+			d.ix.arena.Free(q.ref(), q.bytes())
+		}
+	}
+	t.ops = t.ops[:n]
 }
 
 // keep puts a deal into the backlog.
@@ -234,8 +294,7 @@ func (ix *Index) applyDeal(s *stripe, t *deal) error {
 		ix.prefetch(s, window)
 		for i := range window {
 			q := &window[i]
-			o := q.op(t)
-			if err := ix.applyLogged(s, &o, q.lsn <= ix.knownUpTo); err != nil {
+			if err := ix.applyQueued(s, t, q); err != nil {
 				if errors.Is(err, engines.ErrFull) {
 					return err
 				}
@@ -244,6 +303,36 @@ func (ix *Index) applyDeal(s *stripe, t *deal) error {
 		}
 	}
 	return nil
+}
+
+func (ix *Index) applyQueued(s *stripe, t *deal, q *queued) error {
+	if q.placed && ix.adoptNew(s, q) {
+		return fullError(s.table.Insert(q.tag(), q.ref()))
+	}
+	o := q.op(ix, t)
+	if q.placed {
+		return ix.applyPut(s, &o, q.tag(), q.ref())
+	}
+	return ix.applyLogged(s, &o, q.lsn <= ix.knownUpTo)
+}
+
+// adoptNew takes a placed record over, unless its key or its id may be there already.
+// It does not touch the record.
+func (ix *Index) adoptNew(s *stripe, q *queued) bool {
+	local := localOf(q.id)
+	for uint32(len(s.handles)) <= local {
+		s.handles = append(s.handles, 0)
+	}
+	if found, _ := s.table.Next(q.tag(), s.table.Start(q.tag())); found != 0 || s.handles[local] != 0 || q.keyspace == engines.TimeSeries {
+		return false
+	}
+	s.highest = max(s.highest, uint64(q.version))
+	s.handles[local] = q.ref()
+	s.live++
+	if q.keyspace == engines.QueryCache && ix.cache != nil {
+		ix.cache.put(q.id, q.bytes()-recHead)
+	}
+	return true
 }
 
 // ReplayError says that an operation of the log cannot be what was done.

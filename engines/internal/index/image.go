@@ -246,14 +246,14 @@ func (ix *Index) peek(s *stripe, h uint64, ks engines.Keyspace, key, dst []byte)
 	if r == nil {
 		return dst, 0, true, engines.ErrNotFound
 	}
-	if !r.renew(a.backlog) {
+	if !r.renew(ix, a.backlog) {
 		return dst, 0, false, nil
 	}
 	return append(dst, r.value()...), r.version(), true, nil
 }
 
 // renew brings a lease up to date with the renewals of a backlog.
-func (r record) renew(backlog []*deal) bool {
+func (r record) renew(ix *Index, backlog []*deal) bool {
 	isLease := r.keyspace() == engines.Leases && lease.CheckHead(r.value()) == nil
 	for _, d := range backlog {
 		for i := range d.ops {
@@ -264,7 +264,7 @@ func (r record) renew(backlog []*deal) bool {
 			if !isLease {
 				return false
 			}
-			o := q.op(d)
+			o := q.op(ix, d)
 			o.Renewal.PatchChecked(r.value())
 			le.PutUint32(r.value()[lease.HotOffset:], o.Renewals)
 			r.setVersion(o.Version)

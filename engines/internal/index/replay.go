@@ -9,12 +9,8 @@ import (
 )
 
 // applyPut makes the record what a snapshot or the log says, unless it is
-// newer already. Errors: a reason for which the store is corrupt, or ErrFull.
-func (ix *Index) applyPut(s *stripe, o *Op) error {
-	h := ix.hash(o.Keyspace, o.Key)
-	if int(h>>56) != StripeOf(o.ID) {
-		return fmt.Errorf("key %x of record %d belongs to stripe %d", o.Key, o.ID, h>>56)
-	}
+// newer already. The record is a block already if placed is not 0. Errors: a reason for which the store is corrupt, or ErrFull.
+func (ix *Index) applyPut(s *stripe, o *Op, tag uint32, placed arena.Ref) error {
 	local := localOf(o.ID)
 	for uint32(len(s.handles)) <= local {
 		s.handles = append(s.handles, 0)
@@ -22,29 +18,40 @@ func (ix *Index) applyPut(s *stripe, o *Op) error {
 	s.highest = max(s.highest, uint64(o.Version))
 	// The same key under another id: a snapshot taken while the key was deleted
 	// and made again can hold both. The higher version is the later one.
-	if ref, _, r := ix.find(s, h, o.Keyspace, o.Key); ref != 0 {
+	if ref, _, r := ix.find(s, uint64(tag), o.Keyspace, o.Key); ref != 0 {
 		if r.version() >= o.Version {
+			ix.dropPlaced(o, placed)
 			return nil
 		}
 		if r.id() == o.ID {
-			return ix.replaceValue(s, uint32(h), ref, r, o)
+			return ix.replaceValue(s, tag, ref, r, o, placed)
 		}
-		ix.unindex(s, uint32(h), ref)
+		ix.unindex(s, tag, ref)
 	}
 	if ref := s.handles[local]; ref != 0 {
 		r := ix.rec(ref)
 		if r.version() >= o.Version {
+			ix.dropPlaced(o, placed)
 			return nil
 		}
 		ix.unindex(s, uint32(ix.hash(r.keyspace(), r.key())), ref)
 	}
-	ref, _, err := newRecord(ix.arena, o.ID, o.Version, o.Keyspace, o.Key, o.Value)
-	if err != nil {
-		return fullError(err)
+	if placed == 0 {
+		var err error
+		if placed, _, err = newRecord(ix.arena, o.ID, o.Version, o.Keyspace, o.Key, o.Value); err != nil {
+			return fullError(err)
+		}
 	}
-	s.handles[local] = ref
+	s.handles[local] = placed
 	ix.admit(s, o)
-	return s.table.Insert(uint32(h), ref)
+	return fullError(s.table.Insert(tag, placed))
+}
+
+// dropPlaced frees the block of an operation that is not applied, if it has one.
+func (ix *Index) dropPlaced(o *Op, placed arena.Ref) {
+	if placed != 0 {
+		ix.arena.Free(placed, recHead+len(o.Key)+len(o.Value))
+	}
 }
 
 // admit counts a record that is being put into the index.
@@ -60,18 +67,22 @@ func (ix *Index) admit(s *stripe, o *Op) {
 	}
 }
 
-func (ix *Index) replaceValue(s *stripe, tag uint32, ref arena.Ref, r record, o *Op) error {
+func (ix *Index) replaceValue(s *stripe, tag uint32, ref arena.Ref, r record, o *Op, placed arena.Ref) error {
 	if ix.cache != nil && o.Keyspace == engines.QueryCache {
 		ix.cache.put(o.ID, len(o.Value)-r.valueLen())
 	}
 	if arena.SameClass(r.size(), recHead+len(o.Key)+len(o.Value)) {
 		ix.overwrite(r, o.Value)
 		r.setVersion(o.Version)
+		ix.dropPlaced(o, placed)
 		return nil
 	}
-	n, _, err := newRecord(ix.arena, o.ID, o.Version, o.Keyspace, o.Key, o.Value)
-	if err != nil {
-		return fullError(err)
+	n := placed
+	if n == 0 {
+		var err error
+		if n, _, err = newRecord(ix.arena, o.ID, o.Version, o.Keyspace, o.Key, o.Value); err != nil {
+			return fullError(err)
+		}
 	}
 	s.table.Set(s.place(tag, ref), n)
 	s.handles[localOf(o.ID)] = n
@@ -96,7 +107,11 @@ func (ix *Index) unindex(s *stripe, tag uint32, ref arena.Ref) {
 // taken after this operation has been loaded, so that the record may be gone.
 func (ix *Index) applyLogged(s *stripe, o *Op, known bool) error {
 	if o.Kind == engines.OpPut {
-		return ix.applyPut(s, o)
+		h := ix.hash(o.Keyspace, o.Key)
+		if int(h>>56) != StripeOf(o.ID) {
+			return fmt.Errorf("key %x of record %d belongs to stripe %d", o.Key, o.ID, h>>56)
+		}
+		return ix.applyPut(s, o, uint32(h), 0)
 	}
 	local := localOf(o.ID)
 	for uint32(len(s.handles)) <= local {

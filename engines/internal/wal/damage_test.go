@@ -50,7 +50,7 @@ func writeLog(t testing.TB, o Options, n, group int, clean bool) (*vfs.Mem, map[
 	for _, f := range r.segs {
 		file, err := state.OpenFile(f.name, vfs.ReadOnly)
 		require.NoError(t, err)
-		w := &walk{file: f.name, head: f.head, src: openSource(file, make([]byte, f.size)), limit: f.size, off: dataStart}
+		w := &walk{file: f.name, head: f.head, src: openSource(file, 0, f.size, new(chunks)), limit: f.size, off: dataStart}
 		require.NoError(t, w.run(func(w *walk, h frame.Header, p []byte) error {
 			if h.Kind == 1 {
 				places[LSN(h.Seq)] = place{f.name, w.off, w.off + int64(frame.Size(len(p)))}

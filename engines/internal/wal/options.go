@@ -42,6 +42,8 @@ type Options struct {
 	Next LSN
 	// ReplayWorkers is the number of goroutines that call apply; 0 means 1.
 	ReplayWorkers int
+	// Begin, if set, is told before replay how many bytes of segments it reads at most.
+	Begin func(bytes int64)
 	// Round, if set, makes replay with several workers take as many segments at a time as there are
 	// workers. It is called after each round, while apply is not, and at the end of replay: records
 	// up to valid belong to the log; those above it that apply was given in this round do

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type recovery struct {
 	next    LSN // Options.Next
 	workers int
 	apply   func(worker int, r Record) error
+	begin   func(bytes int64)     // Options.Begin
 	round   func(valid LSN) error // Options.Round
 
 	progress progress
@@ -140,7 +142,7 @@ func (r *recovery) peek(f *found) (err error) {
 }
 
 // readFull reads all of b, which lies within the file.
-func readFull(file vfs.File, b []byte, off int64) error {
+func readFull(file io.ReaderAt, b []byte, off int64) error {
 	if len(b) == 0 {
 		return nil
 	}
@@ -215,6 +217,9 @@ func (r *recovery) read(ctx context.Context) error {
 	for _, f := range list {
 		r.progress.total += f.size
 	}
+	if r.begin != nil && r.apply != nil {
+		r.begin(r.progress.total)
+	}
 	if r.round != nil && r.apply != nil {
 		return r.readRounds(ctx, list)
 	}
@@ -228,7 +233,7 @@ func (r *recovery) read(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
-			var buf []byte
+			var buf chunks
 			for !stop.Load() {
 				i := int(turn.Add(1) - 1)
 				if i >= len(list) {
@@ -262,7 +267,7 @@ func (r *recovery) lookAt(ctx context.Context, list []*found) error {
 		if f.walk == nil {
 			apply := r.apply
 			r.apply = nil
-			var buf []byte
+			var buf chunks
 			err := r.readSegment(ctx, 0, f, nil, &buf)
 			r.apply = apply
 			if err != nil {
@@ -274,8 +279,8 @@ func (r *recovery) lookAt(ctx context.Context, list []*found) error {
 }
 
 // readSegment walks f; before is the segment before it if that has been walked. buf is
-// memory for it, which it makes longer if it must.
-func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found, buf *[]byte) (err error) {
+// memory for it, used again for the next segment.
+func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found, buf *chunks) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -292,12 +297,8 @@ func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if int64(cap(*buf)) < w.limit {
-		*buf = vfs.AlignedBuffer(int(w.limit))
-	}
-	src := openSource(file, (*buf)[:w.limit])
-	defer src.close()
-	w.src = src
+	w.src = openSource(file, 0, w.limit, buf)
+	defer w.src.close()
 	count := uint64(0)
 	defer r.progress.done(f.size)
 	err = w.run(func(w *walk, h frame.Header, payload []byte) error {
@@ -457,7 +458,8 @@ func (r *recovery) judgeTorn() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	w.src = openSource(file, vfs.AlignedBuffer(int(f.size)))
+	var buf chunks
+	w.src = openSource(file, w.off, w.limit, &buf)
 	defer w.src.close()
 	if r.torn, err = w.judge(); err != nil {
 		return err

@@ -34,7 +34,7 @@ func TestJudgeOfARecycledSegmentIsLinear(t *testing.T) {
 
 	r := &recovery{fs: state, dir: "/log", workers: 1}
 	require.NoError(t, r.load())
-	w := &walk{file: name, head: r.segs[0].head, src: openSource(file, make([]byte, len(b))), limit: int64(len(b)), off: dataStart}
+	w := &walk{file: name, head: r.segs[0].head, src: openSource(file, 0, int64(len(b)), new(chunks)), limit: int64(len(b)), off: dataStart}
 	defer w.src.close()
 	require.NoError(t, w.run(func(*walk, frame.Header, []byte) error { return nil }))
 	require.Equal(t, places[20].end, w.off)

@@ -13,7 +13,7 @@ import (
 // do not order their writes may lie behind a hole.
 func (r *recovery) readRounds(ctx context.Context, list []*found) error {
 	workers := max(1, min(r.workers, len(list)))
-	bufs := make([][]byte, workers)
+	bufs := make([]chunks, workers)
 	var before *found
 	whole := true
 	for begin := 0; begin < len(list) && whole; begin += workers {
@@ -43,7 +43,7 @@ func (r *recovery) readRounds(ctx context.Context, list []*found) error {
 }
 
 // readBatch walks some segments, each on one of as many goroutines as there are buffers.
-func (r *recovery) readBatch(ctx context.Context, batch []*found, bufs [][]byte) error {
+func (r *recovery) readBatch(ctx context.Context, batch []*found, bufs []chunks) error {
 	var turn atomic.Int64
 	errs := make([]error, len(bufs))
 	var wg sync.WaitGroup

@@ -2,77 +2,11 @@ package wal
 
 import (
 	"fmt"
-	"io"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/frame"
 	"orbitbench/engines/internal/vfs"
 )
-
-// readChunk is how much of a segment is read at a time, ahead of the parser.
-const readChunk = 1 << 20
-
-// source hands out the bytes of one segment file while another goroutine reads
-// on ahead of the parser.
-type source struct {
-	b     []byte // as long as the file; filled up to avail
-	avail int64
-	err   error // of reading beyond avail
-	fill  chan fillResult
-	stop  chan struct{}
-}
-
-type fillResult struct {
-	end int64
-	err error
-}
-
-// openSource starts to read file[0:len(buf)] into buf.
-func openSource(file io.ReaderAt, buf []byte) *source {
-	s := &source{b: buf, fill: make(chan fillResult, len(buf)/readChunk+1), stop: make(chan struct{})}
-	go func() {
-		defer close(s.fill)
-		for off := int64(0); off < int64(len(buf)); {
-			select {
-			case <-s.stop:
-				return
-			default:
-			}
-			end := min(off+readChunk, int64(len(buf)))
-			n, err := file.ReadAt(buf[off:end], off)
-			if err != nil && off+int64(n) < end {
-				s.fill <- fillResult{end: off + int64(n), err: err}
-				return
-			}
-			off = end
-			s.fill <- fillResult{end: end}
-		}
-	}()
-	return s
-}
-
-// need waits until b[:n] is there.
-func (s *source) need(n int64) error {
-	for s.avail < n && s.err == nil {
-		r, ok := <-s.fill
-		if !ok {
-			s.err = io.ErrUnexpectedEOF
-			break
-		}
-		s.avail, s.err = r.end, r.err
-	}
-	if s.avail < n {
-		return s.err
-	}
-	return nil
-}
-
-// close waits until b is no longer written to.
-func (s *source) close() {
-	close(s.stop)
-	for range s.fill {
-	}
-}
 
 // walk goes through the records of one segment.
 type walk struct {
@@ -123,18 +57,21 @@ func (w *walk) run(visit func(w *walk, h frame.Header, payload []byte) error) er
 
 // parse reads the record at off, if one is there.
 func (w *walk) parse(off int64, mask uint32) (h frame.Header, payload []byte, ok bool, err error) {
-	if err = w.src.need(off + frame.HeaderBytes); err != nil {
+	b, err := w.src.from(off, frame.HeaderBytes)
+	if err != nil {
 		return h, nil, false, err
 	}
-	h = frame.Peek(w.src.b[off:])
-	end := off + int64(frame.Size(int(h.Length)))
-	if h.Kind == 0 || end > w.limit {
+	h = frame.Peek(b)
+	n := frame.Size(int(h.Length))
+	if h.Kind == 0 || off+int64(n) > w.limit {
 		return h, nil, false, nil
 	}
-	if err = w.src.need(end); err != nil {
-		return h, nil, false, err
+	if len(b) < n {
+		if b, err = w.src.from(off, n); err != nil {
+			return h, nil, false, err
+		}
 	}
-	h, payload, ok = frame.Parse(w.src.b[off:end], mask)
+	h, payload, ok = frame.Parse(b[:n], mask)
 	return h, payload, ok, nil
 }
 
@@ -196,17 +133,25 @@ type tail struct {
 // if the hole before the next record of the same group leaves out no whole sector.
 func (w *walk) judge() (tail, error) {
 	t := tail{erase: w.off, dirty: w.off}
-	if err := w.src.need(w.limit); err != nil {
+	if err := w.findDirty(&t); err != nil {
 		return t, err
 	}
-	b := w.src.b[:w.limit]
 	mask := frame.EpochMask(w.head.epoch)
 	for off := w.off; off+frame.HeaderBytes <= w.limit; {
-		if le64(b[off:]) == 0 || le64(b[off+8:]) == 0 {
-			off += frame.Align
+		b, err := w.src.from(off, frame.HeaderBytes)
+		if err != nil {
+			return t, err
+		}
+		b = b[:min(int64(len(b)), w.limit-off)]
+		skip := blank(b)
+		if skip > 0 {
+			off += int64(skip)
 			continue
 		}
-		h, payload, ok := w.later(b[off:], mask, w.highest(off))
+		h, payload, ok, err := w.later(off, b, mask)
+		if err != nil {
+			return t, err
+		}
 		if !ok {
 			off += frame.Align
 			continue
@@ -220,13 +165,36 @@ func (w *walk) judge() (tail, error) {
 		off += int64(frame.Size(len(payload)))
 		t.erase = off
 	}
-	for i := min(roundUp(w.off+1), w.limit) - 1; i >= w.off; i-- {
-		if b[i] != 0 {
+	return t, nil
+}
+
+// blank returns how many bytes at the start of b no record can begin at, because the first or the
+// second half of its header would be zero. It is a multiple of frame.Align.
+func blank(b []byte) int {
+	off := 0
+	for off+frame.HeaderBytes <= len(b) && (le64(b[off:]) == 0 || le64(b[off+8:]) == 0) {
+		off += frame.Align
+	}
+	return off
+}
+
+// findDirty looks for the end of what is not zero in the first block.
+func (w *walk) findDirty(t *tail) error {
+	end := min(roundUp(w.off+1), w.limit)
+	if end <= w.off {
+		return nil
+	}
+	b, err := w.src.from(w.off, int(end-w.off))
+	if err != nil {
+		return err
+	}
+	for i := end - 1; i >= w.off; i-- {
+		if b[i-w.off] != 0 {
 			t.dirty = i + 1
 			break
 		}
 	}
-	return t, nil
+	return nil
 }
 
 func (w *walk) expected() LSN { return max(w.next, 1) }
@@ -242,14 +210,20 @@ func (w *walk) highest(off int64) LSN {
 	return w.next + LSN((off-w.off)/frame.HeaderBytes)
 }
 
-// later parses a record that may come after the end of w.
-func (w *walk) later(b []byte, mask uint32, highest LSN) (frame.Header, []byte, bool) {
-	h := frame.Peek(b)
-	if h.Kind == 0 || LSN(h.Seq)+1 < w.next || LSN(h.Seq) > highest || int(h.Length) > len(b)-frame.HeaderBytes {
-		return h, nil, false
+// later parses a record at off, where b begins, that may come after the end of w.
+func (w *walk) later(off int64, b []byte, mask uint32) (h frame.Header, payload []byte, ok bool, err error) {
+	h = frame.Peek(b)
+	if h.Kind == 0 || LSN(h.Seq)+1 < w.next || LSN(h.Seq) > w.highest(off) || int64(h.Length) > w.limit-off-frame.HeaderBytes {
+		return h, nil, false, nil
 	}
 	w.tried++
-	return frame.Parse(b, mask)
+	if n := frame.HeaderBytes + int(h.Length); len(b) < n {
+		if b, err = w.src.from(off, n); err != nil {
+			return h, nil, false, err
+		}
+	}
+	h, payload, ok = frame.Parse(b, mask)
+	return h, payload, ok, nil
 }
 
 // proves reports whether a later record says that the expected one was durable.

@@ -78,7 +78,8 @@ func dumpSegment(ctx context.Context, r *recovery, f *found, out io.Writer, desc
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	w := &walk{file: f.name, head: h, src: openSource(file, vfs.AlignedBuffer(int(f.size))), limit: f.size, off: dataStart}
+	var buf chunks
+	w := &walk{file: f.name, head: h, src: openSource(file, 0, f.size, &buf), limit: f.size, off: dataStart}
 	defer w.src.close()
 	err = w.run(func(w *walk, h frame.Header, payload []byte) error {
 		if err := ctx.Err(); err != nil {
