@@ -209,7 +209,8 @@ func (e *engine) cut(c *checkpoint) (err error) {
 		return engines.ErrClosed
 	}
 	e.publishDurable()
-	r := &root{extentPages: e.extentMask + 1, seed: e.seed, start: e.log.Next()}
+	next := e.log.Next()
+	r := &root{extentPages: e.extentMask + 1, seed: e.seed, start: next, cut: next}
 	for i := range e.stripes {
 		s := &e.stripes[i]
 		e.releasePages(s)

@@ -32,7 +32,7 @@ func dump(ctx context.Context, fsys vfs.FS, dir string, w io.Writer) (err error)
 	if o.journal {
 		from = journalName
 	}
-	out.printf("%s: start %d, end %d, %d pages in extents of %d, next page %d\n", path.Join(dir, from), r.start, r.end, r.size, r.extentPages, r.next)
+	out.printf("%s: start %d, cut %d, end %d, %d pages in extents of %d, next page %d\n", path.Join(dir, from), r.start, r.cut, r.end, r.size, r.extentPages, r.next)
 	for _, l := range r.loose {
 		out.printf("  record %#x of stripe %d is to be freed\n", uint32(l.ref), l.stripe)
 	}

@@ -17,7 +17,7 @@ import (
 
 // TestWrongRoots: magic, format, shape and checksum of the root are told apart.
 func TestWrongRoots(t *testing.T) {
-	good := (&root{extentPages: 512, seed: 1, start: 2, size: 512, next: 9}).encode()
+	good := (&root{extentPages: 512, seed: 1, start: 2, cut: 2, size: 512, next: 9}).encode()
 	_, err := decodeRoot("root", 0, good)
 	require.NoError(t, err)
 	for _, c := range []struct {
@@ -25,8 +25,8 @@ func TestWrongRoots(t *testing.T) {
 		sum  bool
 		want string
 	}{
-		{0, false, "magic"}, {8, true, "format"}, {12, true, "extents"}, {48, true, "stripes"}, {20, false, "checksum"},
-		{24, true, ""}, {40, true, "pages in extents"}, {len(good) - 2, false, "checksum"},
+		{0, false, "magic"}, {8, true, "format"}, {12, true, "extents"}, {56, true, "stripes"}, {20, false, "checksum"},
+		{24, true, "cut"}, {32, true, ""}, {48, true, "pages in extents"}, {len(good) - 2, false, "checksum"},
 	} {
 		b := bytes.Clone(good)
 		b[c.off] ^= 0xff

@@ -50,11 +50,11 @@ func FuzzLogRecord(f *testing.F) {
 }
 
 func FuzzRoot(f *testing.F) {
-	r := &root{extentPages: 512, seed: 1, start: 2, end: 3, size: 1024, next: 700, free: []uint64{1 << 5}, sums: []uint32{7, 8}}
+	r := &root{extentPages: 512, seed: 1, start: 2, cut: 3, end: 3, size: 1024, next: 700, free: []uint64{1 << 5}, sums: []uint32{7, 8}}
 	r.stripes[9] = rootStripe{live: 4, floor: 5, highest: 6, ledgers: []uint32{11, 12}}
 	r.loose = []loose{{makeRef(13, pageHead), 9, true}, {makeRef(14, 64), 10, false}}
 	f.Add(r.encode())
-	f.Add((&root{extentPages: 4096, start: 1}).encode())
+	f.Add((&root{extentPages: 4096, start: 1, cut: 1}).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 4 { // let the fuzzer past the checksum
 			b = bytes.Clone(b)

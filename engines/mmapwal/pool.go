@@ -204,16 +204,15 @@ func (e *engine) giveBack(first, n uint32) {
 	e.pool.mark(first, n, true)
 }
 
-// takeClaimed takes the pages that a claim in the log names. It reports false if they
-// are taken already: the checkpoint was made after the claim.
-func (e *engine) takeClaimed(c claim) (bool, error) {
+// takeClaimed takes the pages that a claim in the log names.
+func (e *engine) takeClaimed(c claim) error {
 	p := &e.pool
 	p.mu.Lock()
 	for p.size < c.first+c.n {
 		size := p.size
 		p.mu.Unlock()
 		if err := e.grow(size); err != nil {
-			return false, err
+			return err
 		}
 		p.mu.Lock()
 	}
@@ -230,12 +229,9 @@ func (e *engine) takeClaimed(c claim) (bool, error) {
 			taken++
 		}
 	}
-	switch taken {
-	case 0:
-		p.mark(c.first, c.n, false)
-		return true, nil
-	case int(c.n):
-		return false, nil
+	if taken > 0 {
+		return fmt.Errorf("%d of the pages %d to %d claimed by stripe %d are in use", taken, c.first, c.first+c.n-1, c.stripe)
 	}
-	return false, fmt.Errorf("%d of the pages %d to %d claimed by stripe %d are in use", taken, c.first, c.first+c.n-1, c.stripe)
+	p.mark(c.first, c.n, false)
+	return nil
 }

@@ -183,7 +183,7 @@ func (e *engine) readRoot() (*root, error) {
 	if err := e.fs.SyncDir(e.dir); err != nil {
 		return nil, err
 	}
-	r = &root{extentPages: uint32(e.config.ExtentBytes / pageBytes), seed: e.seed, start: 1}
+	r = &root{extentPages: uint32(e.config.ExtentBytes / pageBytes), seed: e.seed, start: 1, cut: 1}
 	return r, vfs.WriteFileAtomic(e.fs, e.path(rootName), r.encode())
 }
 
@@ -281,7 +281,7 @@ func (e *engine) freeLoose(list []loose) error {
 func (e *engine) replay(ctx context.Context, r *root) (*wal.Log, wal.ReplayInfo, error) {
 	o := e.logOptions()
 	o.Next = max(r.start, r.end+1)
-	d := newDealer(e)
+	d := newDealer(e, r.cut)
 	log, info, err := wal.Open(ctx, o, r.start-1, func(_ int, rec wal.Record) error { return d.record(ctx, rec) })
 	if derr := d.finish(); err == nil && derr != nil {
 		err = derr

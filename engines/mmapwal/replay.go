@@ -161,8 +161,7 @@ func (e *engine) applyClaim(s *stripe, c claim) error {
 	if err := e.ready(s); err != nil {
 		return err
 	}
-	ours, err := e.takeClaimed(c)
-	if err != nil || !ours {
+	if err := e.takeClaimed(c); err != nil {
 		return err
 	}
 	e.fresh(c.first, c.n)
@@ -256,14 +255,15 @@ func (a *replayer) prefetch(window []dealt) {
 
 // dealer deals the operations of the log out to replayers.
 type dealer struct {
+	cut       wal.LSN // claims before it are in the table
 	replayers []*replayer
 	open      []*deal
 	done      sync.WaitGroup
 }
 
-func newDealer(e *engine) *dealer {
+func newDealer(e *engine, cut wal.LSN) *dealer {
 	n := min(max(runtime.GOMAXPROCS(0), 1), 8)
-	d := &dealer{}
+	d := &dealer{cut: cut}
 	for range n {
 		const inFlight = 4
 		a := &replayer{e: e, in: make(chan *deal, inFlight), out: make(chan *deal, inFlight+1)}
@@ -286,7 +286,7 @@ func (d *dealer) record(ctx context.Context, r wal.Record) error {
 	var err error
 	if r.Kind == kindClaim {
 		var c claim
-		if c, err = parseClaim(r.Payload); err == nil {
+		if c, err = parseClaim(r.Payload); err == nil && r.LSN >= d.cut {
 			d.add(&dealt{op: op{kind: opClaim, stripe: c.stripe}, lsn: r.LSN, claim: c})
 		}
 	} else {

@@ -9,20 +9,21 @@ import (
 
 // The root says what the table file holds as of the last checkpoint (little endian):
 //
-//	 0        8        12       16         24        32      40      44     48        52
-//	+--------+--------+--------+----------+---------+-------+-------+------+---------+- - -
-//	| magic  | format | extent | hash seed| start   | end   | size  | next | stripes |
-//	+--------+--------+--------+----------+---------+-------+-------+------+---------+- - -
+//	 0        8        12       16         24        32      40      48      52     56        60
+//	+--------+--------+--------+----------+---------+-------+-------+-------+------+---------+- - -
+//	| magic  | format | extent | hash seed| start   | cut   | end   | size  | next | stripes |
+//	+--------+--------+--------+----------+---------+-------+-------+-------+------+---------+- - -
 //	- - -+--------------------------+-----------------------+------------------------+-------------------+--------+
 //	     | stripe 0 ... stripe 719  | words, free bitmap    | groups, sums           | n, loose records  | crc32c |
 //	- - -+--------------------------+-----------------------+------------------------+-------------------+--------+
 //
 //	field        type    meaning
 //	magic        8 B     "OBMMAPRT"
-//	format       u32     1
+//	format       u32     2
 //	extent       u32     pages by which the file grows and is mapped: a power of two
 //	hash seed    u64     as in META
 //	start        u64     log record at which replay begins
+//	cut          u64     first log record whose claim of pages is not reflected in the table
 //	end          u64     last log record that may be reflected in the table
 //	size         u32     pages of the file, a multiple of extent
 //	next         u32     first page that was never handed out
@@ -35,8 +36,8 @@ import (
 //	crc32c       u32     of all bytes before it
 const (
 	rootMagic  = "OBMMAPRT"
-	rootFormat = 1
-	rootHead   = 52
+	rootFormat = 2
+	rootHead   = 60
 
 	minExtentPages = groupLen
 	maxExtentPages = 1 << 16
@@ -46,6 +47,7 @@ type root struct {
 	extentPages uint32
 	seed        uint64
 	start, end  wal.LSN
+	cut         wal.LSN
 	size, next  uint32
 	stripes     [numStripes]rootStripe
 	free        []uint64
@@ -72,6 +74,7 @@ func (r *root) encode() []byte {
 	b = le.AppendUint32(b, r.extentPages)
 	b = le.AppendUint64(b, r.seed)
 	b = le.AppendUint64(b, uint64(r.start))
+	b = le.AppendUint64(b, uint64(r.cut))
 	b = le.AppendUint64(b, uint64(r.end))
 	b = le.AppendUint32(b, r.size)
 	b = le.AppendUint32(b, r.next)
@@ -154,10 +157,10 @@ func decodeRoot(file string, offset int64, b []byte) (*root, error) {
 		return corrupt(8, "format %d, this program reads %d", f, rootFormat)
 	}
 	r := &root{extentPages: in.u32(), seed: in.u64()}
-	r.start, r.end = wal.LSN(in.u64()), wal.LSN(in.u64())
+	r.start, r.cut, r.end = wal.LSN(in.u64()), wal.LSN(in.u64()), wal.LSN(in.u64())
 	r.size, r.next = in.u32(), in.u32()
 	if n := in.u32(); n != numStripes {
-		return corrupt(48, "%d stripes, want %d", n, numStripes)
+		return corrupt(56, "%d stripes, want %d", n, numStripes)
 	}
 	for i := range r.stripes {
 		s := &r.stripes[i]
@@ -198,8 +201,8 @@ func (r *root) check() error {
 		return fmt.Errorf("extents of %d pages", e)
 	case r.size%e != 0 || r.size > maxPages || r.next > r.size:
 		return fmt.Errorf("%d pages in extents of %d, the next is %d", r.size, e, r.next)
-	case r.start == 0:
-		return fmt.Errorf("start is 0")
+	case r.start == 0 || r.cut < r.start:
+		return fmt.Errorf("start is %d, cut %d", r.start, r.cut)
 	case len(r.free)*64 > int(r.size)+63:
 		return fmt.Errorf("free bitmap of %d words for %d pages", len(r.free), r.size)
 	case uint32(len(r.sums)) > (r.size+groupMask)>>groupBits:

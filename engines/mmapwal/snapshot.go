@@ -26,7 +26,7 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 			return err
 		}
 		r := *c.root
-		r.start, r.end = 1, 0
+		r.start, r.cut, r.end = 1, 1, 0
 		n, err := e.copyTable(ctx, &r, path.Join(dir, tableName))
 		if err != nil {
 			return storedir.FullDevice(err)
