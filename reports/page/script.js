@@ -24,10 +24,10 @@ function sortable(table) {
         if (c.dataset.v === "") return c.classList.contains("left") ? c.textContent : null;
         return Number(c.dataset.v);
       };
-      const rows = $$("tbody tr", table).map((r, n) => [key(r), n, r]);
+      const rows = $$("tbody tr:not(.flags)", table).map((r, n) => [key(r), n, r, r.nextElementSibling]);
       rows.sort(([a, m], [b, n]) => a === null || b === null ? (a === null) - (b === null) || m - n
         : (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1) || m - n);
-      rows.forEach(r => table.tBodies[0].append(r[2]));
+      rows.forEach(([, , r, next]) => table.tBodies[0].append(r, ...next && next.matches(".flags") ? [next] : []));
     });
   });
 }
