@@ -272,9 +272,24 @@ func (e synthetic) bySecond(s shape, trial uint64, seconds, n int) (out []result
 			p99, longest = p99*6, longest*8
 			spans = append(spans, result.Span{Kind: map[bool]string{true: "compaction", false: "checkpoint"}[e.info.Role == "yardstick"], BeginS: float64(i) + .2, EndS: float64(i) + .9, Bytes: 9e6})
 		}
-		out = append(out, result.Interval{Second: i, Op: "renew", Count: uint64(n / seconds), P50Ns: int64(p50), P99Ns: int64(p99), MaxNs: int64(max(longest, p99))})
+		out = append(out, result.Interval{Second: i, Op: "renew", Count: uint64(n / seconds), P50Ns: int64(p50), P99Ns: int64(p99), MaxNs: int64(max(longest, p99)), Bins: binsBetween(p50, p99, max(longest, p99), uint64(n/seconds))})
 	}
 	return out, spans
+}
+
+// binsBetween are n latencies, half of them about p50, the rest thinning out up to the longest.
+func binsBetween(p50, p99, longest float64, n uint64) (out []result.Bin) {
+	at := func(ns float64) uint64 { return uint64(math.Log10(ns) * result.BinsPerDecade) }
+	for k := at(p50) - 1; k <= at(longest); k++ {
+		share := 1 / math.Pow(2, 1+math.Abs(float64(k)-float64(at(p50))))
+		if k > at(p99) {
+			share = .002
+		}
+		if count := uint64(share * float64(n)); count > 0 {
+			out = append(out, result.Bin{k, count})
+		}
+	}
+	return append(out, result.Bin{at(longest) + 1, 1})
 }
 
 func (e synthetic) recover(trial int) *result.Cell {

@@ -128,6 +128,11 @@ func (t *timeline) worst() (ns int64, second int) {
 	return ns, second
 }
 
+// binned reports whether the seconds hold their latencies, and not their percentiles alone.
+func (t *timeline) binned() bool {
+	return slices.ContainsFunc(t.seconds, func(s result.Interval) bool { return len(s.Bins) > 0 })
+}
+
 // kinds are the kinds of background work, each once.
 func (t *timeline) kinds() string {
 	var kinds []string
@@ -185,16 +190,19 @@ func (r *Report) timelineChart(b *block) *chart.Figure {
 		Width: 760, Height: height, Title: title,
 		Description: "Latency of renewals over the seconds of one trial under " + b.durability + ", a panel for each engine: p50 and p99 as lines, the longest as ticks, on a log scale, over grey bars where the engine reports background work. The figures are in timeline.csv.",
 		Draw: func(c *chart.Canvas) {
-			page := chart.Page{Width: 760, Height: height, Title: title, Stamp: r.stamp(), Subtitle: []string{timelineSubtitle(b)}, Note: r.timelineNote(lines)}
+			page := chart.Page{Width: 760, Height: height, Title: title, Stamp: r.stamp(), Subtitle: []string{timelineSubtitle(b, lines)}, Note: r.timelineNote(lines)}
 			r.drawTimelines(c, page.Draw(c), lines)
 		},
 	}
 }
 
-func timelineSubtitle(b *block) string {
+func timelineSubtitle(b *block, lines []*timeline) string {
 	text := "Latency of renewals by the second under " + b.durability
 	if b.params != nil {
 		text += ", " + b.loop()
+	}
+	if slices.ContainsFunc(lines, (*timeline).binned) {
+		text += fmt.Sprintf(". Cell: 1 s by 1/%d decade, darker is more renewals (log)", result.BinsPerDecade)
 	}
 	return text + ". Solid: p99, dashed: p50, ticks: longest of each second; log scale. The trial with the middle p99 of each engine."
 }

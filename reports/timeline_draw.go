@@ -3,6 +3,7 @@ package reports
 import (
 	"math"
 
+	"orbitbench/harness/result"
 	"orbitbench/reports/chart"
 )
 
@@ -16,6 +17,9 @@ func (r *Report) drawTimelines(c *chart.Canvas, room chart.Rect, lines []*timeli
 	for _, t := range lines {
 		for _, s := range t.seconds {
 			lo, hi = math.Min(lo, float64(max(s.P50Ns, 1))), math.Max(hi, float64(s.MaxNs))
+			if len(s.Bins) > 0 {
+				lo = math.Min(lo, math.Pow(10, float64(s.Bins[0][0])/result.BinsPerDecade))
+			}
 		}
 		length = math.Max(length, t.length)
 	}
@@ -52,6 +56,7 @@ func (p timelinePlot) draw(c *chart.Canvas, style chart.Style, last bool) {
 	c.Glyph(style.Shape, style.Ink, chart.Point{X: a.X0 + 3, Y: a.Y1 + 11}, 2.8)
 	c.Text(chart.PanelHead, chart.Point{X: a.X0 + 10, Y: a.Y1 + 8}, chart.Left, p.row.label())
 	p.drawSpans(c)
+	p.drawHeat(c)
 	decades := p.y.Decades()
 	for i, ns := range decades {
 		c.GridY(a, p.y.At(ns))

@@ -221,6 +221,16 @@ func TestSetMergesWorkers(t *testing.T) {
 		if !(i.P50Ns <= i.P99Ns && i.P99Ns <= i.MaxNs) {
 			t.Errorf("interval out of order: %+v", i)
 		}
+		n := uint64(0)
+		for j, b := range i.Bins {
+			if n += b[1]; b[1] == 0 || j > 0 && b[0] <= i.Bins[j-1][0] {
+				t.Errorf("bins out of order: %v", i.Bins)
+			}
+		}
+		last := i.Bins[len(i.Bins)-1][0]
+		if top := uint64(math.Log10(float64(i.MaxNs)) * result.BinsPerDecade); n != i.Count || last != top {
+			t.Errorf("bins hold %d of %d operations, the last is %d, want %d", n, i.Count, last, top)
+		}
 	}
 	if len(perSecond) != 0 {
 		t.Errorf("seconds missing: %v", perSecond)

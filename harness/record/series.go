@@ -1,6 +1,7 @@
 package record
 
 import (
+	"math"
 	"sync"
 
 	"orbitbench/harness/offheap"
@@ -75,6 +76,23 @@ func (c *coarse) at(n uint64) int64 {
 	return 0
 }
 
+// bins counts the values by bins of the logarithm, each by the highest value of its bucket.
+func (c *coarse) bins() []result.Bin {
+	var list []result.Bin
+	for i, have := range c.bucket {
+		if have == 0 {
+			continue
+		}
+		k := uint64(math.Log10(float64(max(highestOf((i+1)<<coarseShift-1), 1))) * result.BinsPerDecade)
+		if last := len(list) - 1; last >= 0 && list[last][0] == k {
+			list[last][1] += uint64(have)
+		} else {
+			list = append(list, result.Bin{k, uint64(have)})
+		}
+	}
+	return list
+}
+
 // rank is the position of percentile p among n values, as HdrHistogram has it.
 func rank(p float64, n uint64) uint64 {
 	return min(max(uint64(p/100*float64(n)+0.5), 1), n)
@@ -132,7 +150,7 @@ func (s *series) intervals(ops []string) []result.Interval {
 			}
 			list = append(list, result.Interval{
 				Second: no, Op: name, Count: n,
-				P50Ns: c.at(rank(50, n)), P99Ns: c.at(rank(99, n)), MaxNs: c.at(n),
+				P50Ns: c.at(rank(50, n)), P99Ns: c.at(rank(99, n)), MaxNs: c.at(n), Bins: c.bins(),
 			})
 		}
 	}

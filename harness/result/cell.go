@@ -151,7 +151,16 @@ type Interval struct {
 	P50Ns  int64  `json:"p50_ns"`
 	P99Ns  int64  `json:"p99_ns"`
 	MaxNs  int64  `json:"max_ns"`
+	// Bins are the latencies of the second, coarsely; absent in results of older programs.
+	Bins []Bin `json:"bins,omitempty"`
 }
+
+// BinsPerDecade is how fine the bins of a second are.
+const BinsPerDecade = 12
+
+// Bin is {k, n}: n operations took from 10^(k/BinsPerDecade) to 10^((k+1)/BinsPerDecade)
+// nanoseconds. Empty bins are left out, the others are in order.
+type Bin [2]uint64
 
 // Resources is what the child process used in the measured phase.
 type Resources struct {

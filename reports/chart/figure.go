@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"html"
+	"image"
 	"image/color"
 	"io"
 
@@ -53,6 +54,8 @@ func (f *Figure) SVG(w io.Writer) error {
 // description where screen readers look for them.
 func (f *Figure) accessible(svg []byte) []byte {
 	svg = bytes.ReplaceAll(svg, []byte("font-family:Liberation Sans;font-variant:normal;"), []byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif;"))
+	// A picture fills its rectangle: without this it would keep its own proportions.
+	svg = bytes.ReplaceAll(svg, []byte("<image "), []byte(`<image preserveAspectRatio="none" `))
 	open := []byte("xmlns:xlink=\"http://www.w3.org/1999/xlink\">\n")
 	head := fmt.Sprintf("xmlns:xlink=\"http://www.w3.org/1999/xlink\" role=\"img\">\n<title>%s</title>\n<desc>%s</desc>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#FFFFFF\"/>\n",
 		html.EscapeString(f.Title), html.EscapeString(f.Description))
@@ -185,6 +188,11 @@ func (r Rect) Contains(p Point) bool {
 // Fill fills a rectangle.
 func (c *Canvas) Fill(ink color.Color, r Rect) {
 	c.polygon(ink, Point{r.X0, r.Y0}, Point{r.X1, r.Y0}, Point{r.X1, r.Y1}, Point{r.X0, r.Y1})
+}
+
+// Image draws a picture into a rectangle. Its pixels should be many to a point: viewers smooth them.
+func (c *Canvas) Image(r Rect, img image.Image) {
+	c.c.DrawImage(vg.Rectangle{Min: Point{r.X0, r.Y0}.vg(), Max: Point{r.X1, r.Y1}.vg()}, img)
 }
 
 func (c *Canvas) polygon(ink color.Color, points ...Point) {
