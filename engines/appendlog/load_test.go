@@ -217,18 +217,25 @@ func TestDamageMetLate(t *testing.T) {
 			require.Equal(t, name, damage.File)
 			require.GreaterOrEqual(t, damage.Offset, int64(4096))
 		}
-		// Once all stripes know, every kind of call says so.
-		for range 1000 {
+		// Stripe by stripe the engine stops; once they all have, every kind of call says so.
+		failed := func(call func() error) {
+			t.Helper()
+			for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+				if err = call(); errors.Is(err, engines.ErrFailed) || time.Now().After(end) {
+					require.ErrorIs(t, err, engines.ErrFailed)
+					return
+				}
+			}
+		}
+		failed(func() error {
 			var b engines.Batch
 			b.Put(engines.Nodes, []byte("n"), []byte("v"))
-			if err = e.Apply(context.Background(), &b); errors.Is(err, engines.ErrFailed) {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
-		require.ErrorIs(t, err, engines.ErrFailed)
-		_, _, err = e.Get(context.Background(), engines.Leases, []byte("lease-3"), nil)
-		require.ErrorIs(t, err, engines.ErrFailed)
+			return e.Apply(context.Background(), &b)
+		})
+		failed(func() error {
+			_, _, err := e.Get(context.Background(), engines.Leases, []byte("lease-3"), nil)
+			return err
+		})
 		require.Error(t, e.snapshot(context.Background(), false))
 		mustClose(t, e)
 		after := storeBytes(t, mem)
