@@ -90,6 +90,7 @@ aa: build ## can this machine tell a 10% slowdown from nothing? an engine agains
 results: deps build ## the reference run: profile standard into results/MACHINE, with its report and environment (about half an hour)
 	rm -rf results/.new results/.new.data
 	$(BIN) run --profile standard --out results/.new $(RUNFLAGS)
+	for kept in with crash.md; do [ ! -e results/$(MACHINE)/$$kept ] || mv results/$(MACHINE)/$$kept results/.new/ || exit 1; done
 	rm -rf results/$(MACHINE)
 	mv results/.new results/$(MACHINE)
 	$(BIN) report results/$(MACHINE)

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,38 +51,16 @@ func copyStore(b *testing.B, from, to string) {
 }
 
 func benchRecovery(b *testing.B, killed string, key []byte, n uint64, o engines.Options) {
-	var opened, first, loaded time.Duration
+	var t openTimes
 	b.StopTimer()
 	for range b.N {
 		o.Dir = filepath.Join(b.TempDir(), "copy")
 		copyStore(b, killed, o.Dir)
 		b.StartTimer()
-		begin := time.Now()
-		e, err := open(context.Background(), vfs.OS, o)
-		if err != nil {
-			b.Fatal(err)
-		}
-		opened += time.Since(begin)
-		if _, _, err := e.Get(context.Background(), engines.Leases, key, nil); err != nil {
-			b.Fatal(err)
-		}
-		first += time.Since(begin)
-		if err := e.index.LoadAll(context.Background()); err != nil {
-			b.Fatal(err)
-		}
-		loaded += time.Since(begin)
-		b.StopTimer()
-		if st := e.Stats(); st.Records != n {
-			b.Fatalf("%d records, want %d", st.Records, n)
-		}
-		if err := e.Close(); err != nil {
-			b.Fatal(err)
-		}
+		t.open(b, o, key, n)
 		if err := os.RemoveAll(o.Dir); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(opened.Microseconds())/1e3/float64(b.N), "open-ms")
-	b.ReportMetric(float64(first.Microseconds())/1e3/float64(b.N), "first-ms")
-	b.ReportMetric(float64(loaded.Microseconds())/1e3/float64(b.N), "loaded-ms")
+	t.report(b)
 }

@@ -9,7 +9,7 @@ import (
 func MachineDifferences(a, b *Run, nameA, nameB string) []string {
 	var all []string
 	differ := func(what string, a, b any) {
-		if x, y := asText(a), asText(b); x != y {
+		if x, y := Text(a), Text(b); x != y {
 			all = append(all, fmt.Sprintf("%s: %s has %s, %s has %s", what, nameA, x, nameB, y))
 		}
 	}
@@ -27,8 +27,8 @@ func MachineDifferences(a, b *Run, nameA, nameB string) []string {
 	return all
 }
 
-// asText is v as it stands in a result file, keys sorted.
-func asText(v any) string {
+// Text is v as it stands in a result file, keys sorted.
+func Text(v any) string {
 	if s, ok := v.(string); ok {
 		return fmt.Sprintf("%q", s)
 	}

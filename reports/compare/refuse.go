@@ -81,7 +81,7 @@ func cellDifferences(base, head side) []string {
 
 // unlike is a and b as text; of structs and maps only the members that differ.
 func unlike(a, b any) (x, y string) {
-	x, y = text(a), text(b)
+	x, y = result.Text(a), result.Text(b)
 	var ma, mb map[string]json.RawMessage
 	if x == y || json.Unmarshal([]byte(x), &ma) != nil || json.Unmarshal([]byte(y), &mb) != nil {
 		return x, y
@@ -94,19 +94,7 @@ func unlike(a, b any) (x, y string) {
 			}
 		}
 	}
-	return text(ma), text(mb)
-}
-
-// text is v as it stands in a result file, keys sorted.
-func text(v any) string {
-	if s, ok := v.(string); ok {
-		return fmt.Sprintf("%q", s)
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(raw)
+	return result.Text(ma), result.Text(mb)
 }
 
 // place is where a cell belongs, whatever its trial.
