@@ -2,6 +2,7 @@ package mmapwal
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,6 +55,9 @@ func claimedBeforeTheCut(t *testing.T, sizes []uint32) (*vfs.Mem, contents) {
 		pending <- e.Apply(context.Background(), &b)
 	}()
 	<-entered
+	for !e.anyPending() { // the log's preparer may have been what entered
+		runtime.Gosched()
+	}
 	for _, n := range sizes {
 		if err := e.withStripe(&e.stripes[3], func(s *stripe) error { return e.claim(s, useSlab, n) }); err != nil {
 			t.Fatal(err)
@@ -80,4 +84,18 @@ func claimedBeforeTheCut(t *testing.T, sizes []uint32) (*vfs.Mem, contents) {
 	want := readAll(t, e)
 	mustClose(t, e)
 	return killed, want
+}
+
+// anyPending tells whether a commit has its place in the log and is not published.
+func (e *engine) anyPending() bool {
+	e.lockAll()
+	defer e.unlockAll()
+	for i := range e.stripes {
+		for slot := range e.stripes[i].pending {
+			if e.stripes[i].pending[slot].lsn != 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
