@@ -2,6 +2,7 @@
 
 SHELL       := /bin/sh
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
 FUZZTIME    ?= 30s
 TIMEOUT     ?= 40m
 RACEFLAGS   ?= -short
@@ -23,6 +24,13 @@ else
 TAGS    = $$(engines/rocksdb/library.sh tags)
 endif
 test race lint bench bench-quick: TAGS = $(EVERY)
+# A failure is a failure. RERUN=2, as CI sets it, runs a test that failed up to twice more, alone,
+# and names it in unsteady-*.txt if it passes then; a data race is never run again.
+TESTS   = go test $(1) ./...
+ifdef RERUN
+TESTS   = go run $(GOTESTSUM) --format pkgname --hide-summary skipped --rerun-fails=$(RERUN) --rerun-fails-max-failures 6 \
+          --rerun-fails-abort-on-data-race --rerun-fails-report unsteady-$@.txt --packages ./... -- $(1)
+endif
 VERSION = $$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BIN     = bin/orbitbench
 
@@ -51,11 +59,11 @@ build: ## build bin/orbitbench
 
 test: deps yardsticks lint ## everything: lint, the build without cgo, all tests
 	CGO_ENABLED=0 go build -buildvcs=false ./...
-	go test -timeout $(TIMEOUT) -tags "$(TAGS)" ./...
+	$(call TESTS,-timeout $(TIMEOUT) -tags "$(TAGS)")
 
 # Without that setting each process that a test starts sleeps for a second at its end.
 race: deps yardsticks ## all tests under the race detector, with fewer repetitions (RACEFLAGS= for all of them)
-	GORACE="atexit_sleep_ms=0 $$GORACE" go test -race -timeout $(TIMEOUT) $(RACEFLAGS) -tags "$(TAGS)" ./...
+	GORACE="atexit_sleep_ms=0 $$GORACE" $(call TESTS,-race -timeout $(TIMEOUT) $(RACEFLAGS) -tags "$(TAGS)")
 
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l engines workloads harness reports cmd); \
