@@ -125,9 +125,11 @@ func (r *crashRun) run(ctx context.Context) (err error) {
 	if err := result.WriteRun(r.out, r.record); err != nil {
 		return err
 	}
-	if err := record.CleanLeftovers(r.plan.DataDir); err != nil {
+	occupation, err := runner.Occupy(r.plan.DataDir, func() error { return record.CleanLeftovers(r.plan.DataDir) })
+	if err != nil {
 		fmt.Fprintf(r.stderr, "warning: what a killed run left in %s could not be removed: %v\n", r.plan.DataDir, err)
 	}
+	defer func() { err = errors.Join(err, occupation.End()) }()
 	pool := crash.NewPool(r.plan.Parallel, r.plan.Timeout)
 	defer func() { err = errors.Join(err, pool.Close()) }()
 	suite := &crash.Suite{

@@ -63,29 +63,46 @@ type owner struct {
 	Made []string `json:"made"` // parents made for it, deepest first
 }
 
-// makeData makes a directory for this run's data. made lists the parents that
-// had to be made, to be removed again if they end up empty.
-func makeData(parent string, keep bool) (dir string, made []string, err error) {
+// runData is where a run has its data.
+type runData struct {
+	dir        string
+	made       []string // parents that had to be made, to be removed again if they end up empty
+	occupation *Occupation
+}
+
+// makeData makes a directory for this run's data. What it returns is to be ended, also beside an error.
+func makeData(parent string, keep bool) (d runData, err error) {
 	for p := parent; ; p = filepath.Dir(p) {
 		if _, err := os.Stat(p); err == nil || p == filepath.Dir(p) {
 			break
 		}
-		made = append(made, p)
+		d.made = append(d.made, p)
 	}
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", nil, err
+		return runData{}, err
 	}
-	if dir, err = os.MkdirTemp(parent, dataPrefix); err != nil {
-		return "", made, err
+	if d.occupation, err = Occupy(parent, nil); err != nil {
+		return d, err
 	}
-	raw, err := json.Marshal(owner{os.Getpid(), keep, made})
+	if d.dir, err = os.MkdirTemp(parent, dataPrefix); err != nil {
+		return d, err
+	}
+	raw, err := json.Marshal(owner{os.Getpid(), keep, d.made})
 	if err != nil {
-		return "", made, err
+		return d, err
 	}
-	return dir, made, os.WriteFile(filepath.Join(dir, ownerFile), raw, 0o644)
+	return d, os.WriteFile(filepath.Join(d.dir, ownerFile), raw, 0o644)
 }
 
-// removeData removes the run's data and the parents that makeData made, if
+// end removes the data, unless it is to be kept.
+func (d runData) end(keep bool) (err error) {
+	if d.dir != "" && !keep {
+		err = removeData(d.dir, d.made)
+	}
+	return errors.Join(err, d.occupation.End())
+}
+
+// removeData removes a run's data and the parents that makeData made, if
 // nothing else lies in them.
 func removeData(dir string, made []string) error {
 	err := os.RemoveAll(dir)
@@ -97,12 +114,24 @@ func removeData(dir string, made []string) error {
 	return err
 }
 
-// removeLeftovers removes the data of runs that were killed. The caller holds
-// the lock, so no run is using it. Data that was to be kept stays.
+// removeLeftovers removes the data of runs that were killed, unless a live run
+// has data there. Data that was to be kept stays.
 func removeLeftovers(parent string) (removed []string, err error) {
+	o, err := Occupy(parent, func() (err error) {
+		removed, err = removeDead(parent)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // no data directory, no leftovers
+	}
+	return removed, errors.Join(err, o.End())
+}
+
+// removeDead does it in a directory where no run is alive.
+func removeDead(parent string) (removed []string, err error) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return nil, nil // no data directory, no leftovers
+		return nil, err
 	}
 	var failures []error
 	for _, e := range entries {

@@ -172,14 +172,13 @@ func (r *run) locked(ctx context.Context, begin func(context.Context) error) (s 
 	if err := os.MkdirAll(filepath.Join(r.Out, result.CellDir), 0o755); err != nil {
 		return nil, err
 	}
-	var made []string
-	r.data, made, r.dataErr = makeData(r.DataDir, r.KeepData)
+	data, dataErr := makeData(r.DataDir, r.KeepData)
+	r.data, r.dataErr = data.dir, dataErr
 	defer func() {
 		if r.KeepData && r.data != "" {
 			r.progress.Note("data kept in %s", r.data)
-		} else if r.data != "" {
-			err = errors.Join(err, removeData(r.data, made))
 		}
+		err = errors.Join(err, data.end(r.KeepData))
 	}()
 	if err := begin(ctx); err != nil {
 		return nil, err
