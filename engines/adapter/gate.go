@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,14 @@ func (g *Gate) Enter() error {
 		return err
 	}
 	return nil
+}
+
+// Admit is Enter for a call whose context has not ended.
+func (g *Gate) Admit(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return g.Enter()
 }
 
 // Leave ends a call.

@@ -38,6 +38,20 @@ func PutRecord(dst []byte, v engines.Version, value []byte) {
 	copy(dst[VersionBytes:], value)
 }
 
+// AppendValue appends the value of a record to dst. Its errors are ErrRecord.
+func AppendValue(dst, record []byte) ([]byte, engines.Version, error) {
+	v, value, err := DecodeRecord(record)
+	return append(dst, value...), v, err
+}
+
+// RecordError makes ErrRecord a *CorruptError of a file, and leaves every other error as it is.
+func RecordError(file string, err error) error {
+	if errors.Is(err, ErrRecord) {
+		return &engines.CorruptError{File: file, Offset: -1, Reason: err.Error()}
+	}
+	return err
+}
+
 // DecodeRecord splits a record. The value is a part of b. Its errors are ErrRecord.
 func DecodeRecord(b []byte) (engines.Version, []byte, error) {
 	if len(b) < VersionBytes {
@@ -48,4 +62,15 @@ func DecodeRecord(b []byte) (engines.Version, []byte, error) {
 		return 0, nil, fmt.Errorf("%w: version 0 is that of a record that does not exist", ErrRecord)
 	}
 	return v, b[VersionBytes:], nil
+}
+
+// Decoded makes yield take the records of a scan of file as they are stored.
+func Decoded(file string, yield Yield) func(key, record []byte) error {
+	return func(key, record []byte) error {
+		v, value, err := DecodeRecord(record)
+		if err != nil {
+			return RecordError(file, err)
+		}
+		return yield(key, value, v)
+	}
 }

@@ -88,20 +88,12 @@ func (c *call) Delete(ks engines.Keyspace, key []byte) error {
 	return c.txn.Delete(c.keep(func(dst []byte) []byte { return appendKey(dst, ks, key) }))
 }
 
-// enter begins a call.
-func (e *engine) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return e.gate.Enter()
-}
-
 // Apply commits b.
 func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	if err := b.Validate(); err != nil {
 		return err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()
@@ -152,7 +144,7 @@ func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Versio
 	if err := engines.ValidateKey(engines.Leases, key); err != nil {
 		return 0, err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return 0, err
 	}
 	defer e.gate.Leave()
@@ -251,7 +243,7 @@ func (e *engine) readStats() engines.Stats {
 
 // Snapshot writes what a read transaction sees to a store of its own.
 func (e *engine) Snapshot(ctx context.Context, dir string) error {
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()

@@ -94,10 +94,7 @@ func (e *engine) persist(s adapter.VersionState) error {
 // update runs fill in a write transaction, commits it and runs done. fill's
 // error rolls the transaction back and is returned. done may be nil.
 func (e *engine) update(ctx context.Context, fill func(*writeTx) error, done func(*writeTx)) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := e.gate.Enter(); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()
@@ -296,10 +293,7 @@ func (e *engine) readStats() engines.Stats {
 
 // Snapshot copies the file within a read transaction.
 func (e *engine) Snapshot(ctx context.Context, dir string) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := e.gate.Enter(); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()

@@ -63,17 +63,9 @@ func (c *call) Delete(ks engines.Keyspace, key []byte) error {
 	return nil
 }
 
-// enter begins a call.
-func (e *engine) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return e.gate.Enter()
-}
-
 // enterWriter begins a call that writes, which ends with leaveWriter.
 func (e *engine) enterWriter(ctx context.Context) error {
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	select {
@@ -257,7 +249,7 @@ func (e *engine) readStats() engines.Stats {
 // Snapshot copies the pages of a read transaction; writers wait only while the
 // meta pages are copied.
 func (e *engine) Snapshot(ctx context.Context, dir string) error {
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()

@@ -7,9 +7,6 @@ import "C"
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"sync"
 
 	"orbitbench/engines"
 	"orbitbench/engines/adapter"
@@ -20,7 +17,7 @@ func (e *engine) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) 
 	if err := engines.ValidateKey(ks, key); err != nil {
 		return dst, 0, err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return dst, 0, err
 	}
 	defer e.gate.Leave()
@@ -28,141 +25,59 @@ func (e *engine) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) 
 	defer e.calls.Put(c)
 	record, err := e.store.read(ks, key, c.Record)
 	c.Record = record
-	return e.value(dst, record, err)
+	return e.store.value(dst, record, err)
 }
 
 // value appends the value of a record that was read to dst.
-func (e *engine) value(dst, record []byte, err error) ([]byte, engines.Version, error) {
+func (s *store) value(dst, record []byte, err error) ([]byte, engines.Version, error) {
 	if err != nil {
 		return dst, 0, err
 	}
-	v, value, err := adapter.DecodeRecord(record)
-	if err != nil {
-		return dst, 0, e.store.mapRecord(err)
-	}
-	return append(dst, value...), v, nil
+	dst, v, err := adapter.AppendValue(dst, record)
+	return dst, v, s.mapRecord(err)
 }
 
 // Scan calls yield for the records of [from, to) as they were when it began.
 func (e *engine) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	if !ks.Valid() {
-		return fmt.Errorf("%w: unknown keyspace %d", engines.ErrInvalid, uint8(ks))
-	}
-	if err := e.enter(ctx); err != nil {
-		return err
-	}
-	defer e.gate.Leave()
-	txn, err := e.store.reader()
-	if err != nil {
-		return err
-	}
-	defer e.store.release(txn)
-	if err := e.store.begin(txn); err != nil {
-		return err
-	}
-	defer e.store.end(txn)
-	return e.scan(ctx, txn, ks, from, to, yield)
-}
-
-func (e *engine) scan(ctx context.Context, txn *C.MDB_txn, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	err := e.store.scan(txn, ks, from, to, ctx.Err, func(key, record []byte) error {
-		v, value, err := adapter.DecodeRecord(record)
-		if err != nil {
-			return e.store.mapRecord(err)
-		}
-		return yield(key, value, v)
-	})
-	if errors.Is(err, engines.ErrStopScan) {
-		return nil
-	}
-	return err
-}
-
-// view is a read transaction.
-type view struct {
-	e      *engine
-	mu     sync.Mutex // a transaction is for one thread at a time
-	txn    *C.MDB_txn // guarded by mu; nil once closed
-	record []byte     // guarded by mu; scratch
+	return adapter.Scan(ctx, e.gate, e.store.beginReading, ks, from, to, yield)
 }
 
 // View opens a view of the store as it is now. While it is open no page that it
 // needs is used again, so the file grows.
 func (e *engine) View(ctx context.Context) (engines.View, error) {
-	if err := e.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer e.gate.Leave() // the transaction lives on: Close of the engine ends it
-	txn, err := e.store.reader()
+	return e.views.Open(ctx, e.gate, e.store.beginReading)
+}
+
+// reading is a read transaction.
+type reading struct {
+	s      *store
+	txn    *C.MDB_txn
+	record []byte // scratch
+}
+
+func (s *store) beginReading() (adapter.Reading, error) {
+	txn, err := s.reader()
 	if err != nil {
 		return nil, err
 	}
-	if err := e.store.begin(txn); err != nil {
-		e.store.release(txn)
+	if err := s.begin(txn); err != nil {
+		s.release(txn)
 		return nil, err
 	}
-	v := &view{e: e, txn: txn}
-	e.views.Add(v)
-	return v, nil
+	return &reading{s: s, txn: txn}, nil
 }
 
-// enter begins a call, which must end with leave if the error is nil.
-func (v *view) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	v.mu.Lock()
-	err := error(engines.ErrClosed)
-	if v.txn != nil {
-		err = v.e.gate.Enter()
-	}
-	if err != nil {
-		v.mu.Unlock()
-	}
-	return err
+func (r *reading) Get(ks engines.Keyspace, key, dst []byte) (_ []byte, _ engines.Version, err error) {
+	r.record, err = r.s.get(r.txn, 0, ks, key, r.record)
+	return r.s.value(dst, r.record, err)
 }
 
-func (v *view) leave() {
-	v.e.gate.Leave()
-	v.mu.Unlock()
+func (r *reading) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield adapter.Yield) error {
+	return r.s.scan(ctx, r.txn, ks, from, to, adapter.Decoded(r.s.path, yield))
 }
 
-// Get reads one record as it was.
-func (v *view) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
-	if err := engines.ValidateKey(ks, key); err != nil {
-		return dst, 0, err
-	}
-	if err := v.enter(ctx); err != nil {
-		return dst, 0, err
-	}
-	defer v.leave()
-	record, err := v.e.store.get(v.txn, 0, ks, key, v.record)
-	v.record = record
-	return v.e.value(dst, record, err)
-}
-
-// Scan yields the records of [from, to) as they were.
-func (v *view) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	if !ks.Valid() {
-		return fmt.Errorf("%w: unknown keyspace %d", engines.ErrInvalid, uint8(ks))
-	}
-	if err := v.enter(ctx); err != nil {
-		return err
-	}
-	defer v.leave()
-	return v.e.scan(ctx, v.txn, ks, from, to, yield)
-}
-
-// Close ends the transaction. A second Close returns ErrClosed.
-func (v *view) Close() error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.txn == nil {
-		return engines.ErrClosed
-	}
-	v.e.views.Remove(v)
-	v.e.store.end(v.txn)
-	v.e.store.release(v.txn)
-	v.txn = nil
+func (r *reading) Close() error {
+	r.s.end(r.txn)
+	r.s.release(r.txn)
 	return nil
 }

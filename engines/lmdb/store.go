@@ -14,6 +14,7 @@ package lmdb
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -177,15 +178,8 @@ func (s *store) renew(key []byte, held, next engines.Version, r lease.Renewal) (
 	return engines.Version(out.have), out.outcome != C.OB_SLOW, nil
 }
 
-// scanChunk is where the buffer of a scan begins; it grows to scanChunkMax, so
-// that a short scan reads little ahead.
-const (
-	scanChunk    = 4 << 10
-	scanChunkMax = 256 << 10
-)
-
 // scan calls yield for the records of [from, to) in an active transaction.
-func (s *store) scan(txn *C.MDB_txn, db engines.Keyspace, from, to []byte, next func() error, yield func(key, record []byte) error) error {
+func (s *store) scan(ctx context.Context, txn *C.MDB_txn, db engines.Keyspace, from, to []byte, yield func(key, record []byte) error) error {
 	if to != nil && len(to) == 0 {
 		return nil // nothing is below the empty key
 	}
@@ -195,37 +189,13 @@ func (s *store) scan(txn *C.MDB_txn, db engines.Keyspace, from, to []byte, next 
 		return err
 	}
 	defer C.mdb_cursor_close(cursor)
-	buf := make([]byte, scanChunk)
-	for found != 0 {
-		if err := next(); err != nil {
-			return err
-		}
-		c := C.lm_next(cursor, pointer(to), C.size_t(len(to)), pointer(buf), C.size_t(len(buf)))
-		if c.rc != 0 {
-			return s.code(c.rc)
-		}
-		if c.count == 0 && c.done == 0 {
-			buf = make([]byte, max(int(c.len), 2*len(buf)))
-			continue
-		}
-		for chunk := buf[:c.len]; len(chunk) > 0; {
-			key, record, rest, err := adapter.ChunkRecord(chunk)
-			if err != nil {
-				return err
-			}
-			if err := yield(key, record); err != nil {
-				return err
-			}
-			chunk = rest
-		}
-		if c.done != 0 {
-			return nil
-		}
-		if len(buf) < scanChunkMax {
-			buf = make([]byte, 4*len(buf))
-		}
+	if found == 0 {
+		return nil
 	}
-	return nil
+	return adapter.ScanChunks(ctx, func(buf []byte) (adapter.Chunk, error) {
+		c := C.lm_next(cursor, pointer(to), C.size_t(len(to)), pointer(buf), C.size_t(len(buf)))
+		return adapter.Chunk{Bytes: int(c.len), Count: int(c.count), Done: c.done != 0}, s.code(c.rc)
+	}, yield)
 }
 
 // begin makes a transaction of reader see the store as it is now, until end.
@@ -281,9 +251,4 @@ func (s *store) code(rc C.int) error {
 }
 
 // mapRecord turns an error of decoding into ErrCorrupt.
-func (s *store) mapRecord(err error) error {
-	if errors.Is(err, adapter.ErrRecord) {
-		return &engines.CorruptError{File: s.path, Offset: -1, Reason: err.Error()}
-	}
-	return err
-}
+func (s *store) mapRecord(err error) error { return adapter.RecordError(s.path, err) }

@@ -152,7 +152,7 @@ func (e *engine) Spans() []engines.Span { return e.spans.List() }
 
 // Checkpoint flushes the memtable, after which the log before it is dropped.
 func (e *engine) Checkpoint(ctx context.Context) (err error) {
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()

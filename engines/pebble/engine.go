@@ -45,6 +45,7 @@ func newEngine(dir string, c *effective, logf func(string, ...any)) *engine {
 	e := &engine{
 		dir: dir, config: c, logf: logf,
 		gate: adapter.NewGate(), latches: adapter.NewLatches(),
+		views: adapter.Views{Shared: true},
 	}
 	e.fs = &storeFS{
 		FS: vfs.Default, dir: dir,
@@ -102,20 +103,12 @@ func (c *call) Delete(ks engines.Keyspace, key []byte) error {
 	return op.Finish()
 }
 
-// enter begins a call that writes.
-func (e *engine) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return e.gate.Enter()
-}
-
 // Apply commits b.
 func (e *engine) Apply(ctx context.Context, b *engines.Batch) (err error) {
 	if err := b.Validate(); err != nil {
 		return err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()
@@ -187,7 +180,7 @@ func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Versio
 	if err := engines.ValidateKey(engines.Leases, key); err != nil {
 		return 0, err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return 0, err
 	}
 	defer e.gate.Leave()
@@ -238,17 +231,17 @@ func (e *engine) renewLatched(c *call, key []byte, held engines.Version, r lease
 
 // Get appends the value of a record to dst.
 func (e *engine) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
-	return e.get(ctx, e.db, ks, key, dst)
-}
-
-func (e *engine) get(ctx context.Context, r pebble.Reader, ks engines.Keyspace, key, dst []byte) (_ []byte, v engines.Version, err error) {
 	if err := engines.ValidateKey(ks, key); err != nil {
 		return dst, 0, err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return dst, 0, err
 	}
 	defer e.gate.Leave()
+	return e.get(e.db, ks, key, dst)
+}
+
+func (e *engine) get(r pebble.Reader, ks engines.Keyspace, key, dst []byte) (_ []byte, v engines.Version, err error) {
 	defer e.recoveredRead(&err)
 	c := e.calls.Get().(*call)
 	defer e.calls.Put(c)
@@ -269,17 +262,12 @@ func (e *engine) get(ctx context.Context, r pebble.Reader, ks engines.Keyspace, 
 
 // Scan calls yield for the records of [from, to) as they were when it began.
 func (e *engine) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	return e.scan(ctx, e.db, ks, from, to, yield)
+	begin := func() (adapter.Reading, error) { return reading{e: e, reader: e.db}, nil }
+	return adapter.Scan(ctx, e.gate, begin, ks, from, to, yield)
 }
 
-func (e *engine) scan(ctx context.Context, r pebble.Reader, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) (err error) {
-	if !ks.Valid() {
-		return fmt.Errorf("%w: unknown keyspace %d", engines.ErrInvalid, uint8(ks))
-	}
-	if err := e.enter(ctx); err != nil {
-		return err
-	}
-	defer e.gate.Leave()
+func (r reading) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield adapter.Yield) (err error) {
+	e := r.e
 	defer e.recoveredRead(&err)
 	upper := []byte{byte(ks) + 2}
 	if to != nil {
@@ -289,15 +277,12 @@ func (e *engine) scan(ctx context.Context, r pebble.Reader, ks engines.Keyspace,
 	if bytes.Compare(lower, upper) >= 0 {
 		return nil // Pebble asks for bounds that are in order
 	}
-	it, err := r.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := r.reader.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return e.mapError(err)
 	}
 	err = e.scanAll(ctx, it, yield)
-	if err := errors.Join(err, e.mapError(it.Close())); !errors.Is(err, engines.ErrStopScan) {
-		return err
-	}
-	return nil
+	return errors.Join(err, e.mapError(it.Close()))
 }
 
 // checkEvery is how many records a scan yields between two looks at its context.

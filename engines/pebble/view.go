@@ -2,7 +2,6 @@ package pebble
 
 import (
 	"context"
-	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -10,60 +9,35 @@ import (
 	"orbitbench/engines/adapter"
 )
 
-// view is a Pebble snapshot: a sequence number that compactions respect.
-type view struct {
-	e  *engine
-	mu sync.RWMutex // held for reading by calls, for writing by Close
-	s  *pebble.Snapshot
-}
-
 // View opens a view of the store as it is now.
 func (e *engine) View(ctx context.Context) (engines.View, error) {
-	if err := e.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer e.gate.Leave()
-	v := &view{e: e, s: e.db.NewSnapshot()}
-	e.views.Add(v)
-	return v, nil
+	return e.views.Open(ctx, e.gate, func() (adapter.Reading, error) {
+		s := e.db.NewSnapshot()
+		return reading{e, s, s}, nil
+	})
 }
 
-// Get reads one record as it was.
-func (v *view) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	if v.s == nil {
-		return dst, 0, engines.ErrClosed
-	}
-	return v.e.get(ctx, v.s, ks, key, dst)
+// reading is the latest state, or a Pebble snapshot: a sequence number that compactions respect.
+type reading struct {
+	e      *engine
+	reader pebble.Reader
+	snap   *pebble.Snapshot // nil for the latest state
 }
 
-// Scan yields the records of [from, to) as they were.
-func (v *view) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	if v.s == nil {
-		return engines.ErrClosed
-	}
-	return v.e.scan(ctx, v.s, ks, from, to, yield)
+func (r reading) Get(ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
+	return r.e.get(r.reader, ks, key, dst)
 }
 
-// Close releases the snapshot. A second Close returns ErrClosed.
-func (v *view) Close() error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.s == nil {
-		return engines.ErrClosed
+func (r reading) Close() error {
+	if r.snap == nil {
+		return nil
 	}
-	v.e.views.Remove(v)
-	err := v.s.Close()
-	v.s = nil
-	return err
+	return r.snap.Close()
 }
 
 // Snapshot makes a Pebble checkpoint: tables are linked, the log is copied.
 func (e *engine) Snapshot(ctx context.Context, dir string) (err error) {
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()

@@ -60,6 +60,7 @@ func open(dir string, c *effective, logf func(string, ...any)) (*engine, error) 
 	e := &engine{
 		dir: dir, config: c, logf: logf, store: s,
 		gate: adapter.NewGate(), latches: adapter.NewLatches(),
+		views:  adapter.Views{Shared: true},
 		events: newEvents(filepath.Join(dir, "LOG")),
 	}
 	e.calls.New = func() any { return &call{e: e} }

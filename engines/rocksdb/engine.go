@@ -66,20 +66,12 @@ func (c *call) Delete(ks engines.Keyspace, key []byte) error {
 	return nil
 }
 
-// enter begins a call.
-func (e *engine) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return e.gate.Enter()
-}
-
 // Apply commits b.
 func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	if err := b.Validate(); err != nil {
 		return err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()
@@ -146,7 +138,7 @@ func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Versio
 	if err := engines.ValidateKey(engines.Leases, key); err != nil {
 		return 0, err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return 0, err
 	}
 	defer e.gate.Leave()
@@ -240,7 +232,7 @@ func (e *engine) syncLog() error {
 
 // Checkpoint flushes the memtables of every column family.
 func (e *engine) Checkpoint(ctx context.Context) error {
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()
@@ -280,7 +272,7 @@ func (e *engine) checkpoint(dir string, flushAt uint64) error {
 
 // Snapshot makes a RocksDB checkpoint: tables are linked after a flush.
 func (e *engine) Snapshot(ctx context.Context, dir string) error {
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()

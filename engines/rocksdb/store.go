@@ -10,6 +10,7 @@ package rocksdb
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -220,53 +221,19 @@ func (s *store) apply(wo *grocksdb.WriteOptions, b *batch) error {
 // syncWAL makes everything written to the log durable.
 func (s *store) syncWAL() error { return s.takeError(C.ob_sync_wal(s.raw)) }
 
-// scanChunk is where the buffer of a scan begins; it grows to scanChunkMax, so
-// that a short scan reads little ahead.
-const (
-	scanChunk    = 4 << 10
-	scanChunkMax = 256 << 10
-)
-
 // scan calls yield for the records of [from, to) as ro sees them, or as they
 // are now if it has no snapshot.
-func (s *store) scan(ro *grocksdb.ReadOptions, ks engines.Keyspace, from, to []byte, next func() error, yield func(key, record []byte) error) error {
-	it := s.db.NewIteratorCF(ro, s.handles[int(ks)+1])
-	defer it.Close()
-	C.ob_seek(handle(it), pointer(from), C.size_t(len(from)))
-	buf := make([]byte, scanChunk)
-	upper := pointer(to)
+func (s *store) scan(ctx context.Context, ro *grocksdb.ReadOptions, ks engines.Keyspace, from, to []byte, yield func(key, record []byte) error) error {
 	if to != nil && len(to) == 0 {
 		return nil // nothing is below the empty key
 	}
-	for {
-		if err := next(); err != nil {
-			return err
-		}
-		c := C.ob_next(handle(it), upper, C.size_t(len(to)), pointer(buf), C.size_t(len(buf)))
-		if c.err != nil {
-			return s.takeError(c.err)
-		}
-		if c.count == 0 && c.done == 0 {
-			buf = make([]byte, max(int(c.len), 2*len(buf)))
-			continue
-		}
-		for chunk := buf[:c.len]; len(chunk) > 0; {
-			key, record, rest, err := adapter.ChunkRecord(chunk)
-			if err != nil {
-				return err
-			}
-			if err := yield(key, record); err != nil {
-				return err
-			}
-			chunk = rest
-		}
-		if c.done != 0 {
-			return nil
-		}
-		if len(buf) < scanChunkMax {
-			buf = make([]byte, 4*len(buf))
-		}
-	}
+	it := s.db.NewIteratorCF(ro, s.handles[int(ks)+1])
+	defer it.Close()
+	C.ob_seek(handle(it), pointer(from), C.size_t(len(from)))
+	return adapter.ScanChunks(ctx, func(buf []byte) (adapter.Chunk, error) {
+		c := C.ob_next(handle(it), pointer(to), C.size_t(len(to)), pointer(buf), C.size_t(len(buf)))
+		return adapter.Chunk{Bytes: int(c.len), Count: int(c.count), Done: c.done != 0}, s.takeError(c.err)
+	}, yield)
 }
 
 // pointer returns the address of the bytes of b, NULL if b has no memory.

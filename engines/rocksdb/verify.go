@@ -52,7 +52,7 @@ func (Driver) Verify(ctx context.Context, dir string, progress func(done, total 
 // verifyKeyspace reads one keyspace: every record decodes, and keys rise.
 func verifyKeyspace(ctx context.Context, s *store, ks engines.Keyspace, report *engines.VerifyReport) error {
 	last := ""
-	return mapError(s.dir, s.scan(s.read, ks, nil, nil, ctx.Err, func(key, record []byte) error {
+	return mapError(s.dir, s.scan(ctx, s.read, ks, nil, nil, func(key, record []byte) error {
 		report.Records++
 		if string(key) <= last {
 			return &engines.CorruptError{File: s.dir, Offset: -1, Reason: fmt.Sprintf("%s: key %x follows %x", ks, key, last)}

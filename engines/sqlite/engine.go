@@ -63,14 +63,6 @@ func (c *call) Delete(ks engines.Keyspace, key []byte) error {
 	return nil
 }
 
-// enter begins a call.
-func (e *engine) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return e.gate.Enter()
-}
-
 // lockWriter takes the writer lock, which unlockWriter frees.
 func (e *engine) lockWriter(ctx context.Context) error {
 	select {
@@ -92,7 +84,7 @@ func (e *engine) Apply(ctx context.Context, b *engines.Batch) error {
 	if err := b.Validate(); err != nil {
 		return err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()
@@ -151,7 +143,7 @@ func (e *engine) RenewLease(ctx context.Context, key []byte, held engines.Versio
 	if err := engines.ValidateKey(engines.Leases, key); err != nil {
 		return 0, err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return 0, err
 	}
 	defer e.gate.Leave()
@@ -244,7 +236,7 @@ func (e *engine) syncLog() error {
 
 // Checkpoint writes what the log holds to the database.
 func (e *engine) Checkpoint(ctx context.Context) error {
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()
@@ -298,7 +290,7 @@ func (e *engine) readStats() engines.Stats {
 
 // Snapshot copies the database within a read transaction (the backup API).
 func (e *engine) Snapshot(ctx context.Context, dir string) error {
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer e.gate.Leave()

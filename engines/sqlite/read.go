@@ -4,9 +4,6 @@ package sqlite
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"sync"
 
 	"orbitbench/engines"
 	"orbitbench/engines/adapter"
@@ -17,7 +14,7 @@ func (e *engine) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) 
 	if err := engines.ValidateKey(ks, key); err != nil {
 		return dst, 0, err
 	}
-	if err := e.enter(ctx); err != nil {
+	if err := e.gate.Admit(ctx); err != nil {
 		return dst, 0, err
 	}
 	defer e.gate.Leave()
@@ -30,137 +27,65 @@ func (e *engine) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) 
 	defer e.store.release(reader)
 	record, err := e.store.get(reader, ks, key, c.Record)
 	c.Record = record
-	return e.value(dst, record, err)
+	return e.store.value(dst, record, err)
 }
 
 // value appends the value of a record that was read to dst.
-func (e *engine) value(dst, record []byte, err error) ([]byte, engines.Version, error) {
+func (s *store) value(dst, record []byte, err error) ([]byte, engines.Version, error) {
 	if err != nil {
 		return dst, 0, err
 	}
-	v, value, err := adapter.DecodeRecord(record)
-	if err != nil {
-		return dst, 0, e.store.mapRecord(err)
-	}
-	return append(dst, value...), v, nil
+	dst, v, err := adapter.AppendValue(dst, record)
+	return dst, v, s.mapRecord(err)
 }
 
-// Scan calls yield for the records of [from, to) as they were when it began.
+// Scan calls yield for the records of [from, to) as they were when it began:
+// one statement needs no transaction around it.
 func (e *engine) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	if !ks.Valid() {
-		return fmt.Errorf("%w: unknown keyspace %d", engines.ErrInvalid, uint8(ks))
+	begin := func() (adapter.Reading, error) {
+		reader, err := e.store.reader()
+		return &reading{s: e.store, reader: reader}, err
 	}
-	if err := e.enter(ctx); err != nil {
-		return err
-	}
-	defer e.gate.Leave()
-	reader, err := e.store.reader()
-	if err != nil {
-		return err
-	}
-	defer e.store.release(reader)
-	return e.scan(ctx, reader, ks, from, to, yield)
-}
-
-func (e *engine) scan(ctx context.Context, reader *conn, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	err := e.store.scan(reader, ks, from, to, ctx.Err, func(key, record []byte) error {
-		v, value, err := adapter.DecodeRecord(record)
-		if err != nil {
-			return e.store.mapRecord(err)
-		}
-		return yield(key, value, v)
-	})
-	if errors.Is(err, engines.ErrStopScan) {
-		return nil
-	}
-	return err
-}
-
-// view is a read transaction.
-type view struct {
-	e      *engine
-	mu     sync.Mutex // a connection is for one call at a time
-	reader *conn      // guarded by mu; nil once closed
-	record []byte     // guarded by mu; scratch
+	return adapter.Scan(ctx, e.gate, begin, ks, from, to, yield)
 }
 
 // View opens a view of the store as it is now. While it is open the log cannot
 // begin anew, so it grows.
 func (e *engine) View(ctx context.Context) (engines.View, error) {
-	if err := e.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer e.gate.Leave() // the transaction lives on: Close of the engine ends it
-	reader, err := e.store.reader()
-	if err != nil {
-		return nil, err
-	}
-	if err := e.store.begin(reader); err != nil {
-		e.store.release(reader)
-		return nil, err
-	}
-	v := &view{e: e, reader: reader}
-	e.views.Add(v)
-	return v, nil
+	return e.views.Open(ctx, e.gate, func() (adapter.Reading, error) {
+		reader, err := e.store.reader()
+		if err != nil {
+			return nil, err
+		}
+		if err := e.store.begin(reader); err != nil {
+			e.store.release(reader)
+			return nil, err
+		}
+		return &reading{s: e.store, reader: reader, begun: true}, nil
+	})
 }
 
-// enter begins a call, which must end with leave if the error is nil.
-func (v *view) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	v.mu.Lock()
-	err := error(engines.ErrClosed)
-	if v.reader != nil {
-		err = v.e.gate.Enter()
-	}
-	if err != nil {
-		v.mu.Unlock()
-	}
-	return err
+// reading is a connection that reads, within a transaction if one was begun.
+type reading struct {
+	s      *store
+	reader *conn
+	begun  bool
+	record []byte // scratch
 }
 
-func (v *view) leave() {
-	v.e.gate.Leave()
-	v.mu.Unlock()
+func (r *reading) Get(ks engines.Keyspace, key, dst []byte) (_ []byte, _ engines.Version, err error) {
+	r.record, err = r.s.get(r.reader, ks, key, r.record)
+	return r.s.value(dst, r.record, err)
 }
 
-// Get reads one record as it was.
-func (v *view) Get(ctx context.Context, ks engines.Keyspace, key, dst []byte) ([]byte, engines.Version, error) {
-	if err := engines.ValidateKey(ks, key); err != nil {
-		return dst, 0, err
-	}
-	if err := v.enter(ctx); err != nil {
-		return dst, 0, err
-	}
-	defer v.leave()
-	record, err := v.e.store.get(v.reader, ks, key, v.record)
-	v.record = record
-	return v.e.value(dst, record, err)
+func (r *reading) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield adapter.Yield) error {
+	return r.s.scan(ctx, r.reader, ks, from, to, adapter.Decoded(r.s.path, yield))
 }
 
-// Scan yields the records of [from, to) as they were.
-func (v *view) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte, yield func(key, value []byte, v engines.Version) error) error {
-	if !ks.Valid() {
-		return fmt.Errorf("%w: unknown keyspace %d", engines.ErrInvalid, uint8(ks))
+func (r *reading) Close() (err error) {
+	if r.begun {
+		err = r.s.end(r.reader)
 	}
-	if err := v.enter(ctx); err != nil {
-		return err
-	}
-	defer v.leave()
-	return v.e.scan(ctx, v.reader, ks, from, to, yield)
-}
-
-// Close ends the transaction. A second Close returns ErrClosed.
-func (v *view) Close() error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.reader == nil {
-		return engines.ErrClosed
-	}
-	v.e.views.Remove(v)
-	err := v.e.store.end(v.reader)
-	v.e.store.release(v.reader)
-	v.reader = nil
+	r.s.release(r.reader)
 	return err
 }

@@ -14,6 +14,7 @@ package sqlite
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -172,15 +173,8 @@ func (s *store) renew(key []byte, held, next engines.Version, r lease.Renewal) (
 	return engines.Version(out.have), out.outcome != C.OB_SLOW, nil
 }
 
-// scanChunk is where the buffer of a scan begins; it grows to scanChunkMax, so
-// that a short scan reads little ahead.
-const (
-	scanChunk    = 4 << 10
-	scanChunkMax = 256 << 10
-)
-
 // scan calls yield for the records of [from, to) in key order.
-func (s *store) scan(c *conn, table engines.Keyspace, from, to []byte, next func() error, yield func(key, record []byte) error) error {
+func (s *store) scan(ctx context.Context, c *conn, table engines.Keyspace, from, to []byte, yield func(key, record []byte) error) error {
 	if to != nil && len(to) == 0 {
 		return nil // nothing is below the empty key
 	}
@@ -189,36 +183,11 @@ func (s *store) scan(c *conn, table engines.Keyspace, from, to []byte, next func
 		return err
 	}
 	defer C.sqlite3_reset(stmt)
-	buf, row := make([]byte, scanChunk), C.int(0)
-	for {
-		if err := next(); err != nil {
-			return err
-		}
+	row := C.int(0)
+	return adapter.ScanChunks(ctx, func(buf []byte) (adapter.Chunk, error) {
 		chunk := C.sq_next(stmt, &row, pointer(buf), C.size_t(len(buf)))
-		if chunk.rc != C.SQLITE_OK {
-			return s.code(chunk.rc, c)
-		}
-		if chunk.count == 0 && chunk.done == 0 {
-			buf = make([]byte, max(int(chunk.len), 2*len(buf)))
-			continue
-		}
-		for raw := buf[:chunk.len]; len(raw) > 0; {
-			key, record, rest, err := adapter.ChunkRecord(raw)
-			if err != nil {
-				return err
-			}
-			if err := yield(key, record); err != nil {
-				return err
-			}
-			raw = rest
-		}
-		if chunk.done != 0 {
-			return nil
-		}
-		if len(buf) < scanChunkMax {
-			buf = make([]byte, 4*len(buf))
-		}
-	}
+		return adapter.Chunk{Bytes: int(chunk.len), Count: int(chunk.count), Done: chunk.done != 0}, s.code(chunk.rc, c)
+	}, yield)
 }
 
 // begin makes what a reader sees stay as it is now, until end.
@@ -277,9 +246,4 @@ func (s *store) code(rc C.int, c *conn) error {
 }
 
 // mapRecord turns an error of decoding into ErrCorrupt.
-func (s *store) mapRecord(err error) error {
-	if errors.Is(err, adapter.ErrRecord) {
-		return &engines.CorruptError{File: s.path, Offset: -1, Reason: err.Error()}
-	}
-	return err
-}
+func (s *store) mapRecord(err error) error { return adapter.RecordError(s.path, err) }

@@ -168,7 +168,7 @@ func (v *verifier) damage(text string) error {
 
 // table decodes every record of one table.
 func (v *verifier) table(table engines.Keyspace) error {
-	return v.store.scan(v.conn, table, nil, nil, v.ctx.Err, func(key, record []byte) error {
+	return v.store.scan(v.ctx, v.conn, table, nil, nil, func(key, record []byte) error {
 		var err error
 		if table == stateTable {
 			var s adapter.VersionState
