@@ -21,7 +21,8 @@
 //  7. [Spans] remembers background work for the timeline, [Views] the open
 //     views that Close must end, [Counters] the outcomes and the latest Stats,
 //     [MapError] the errors of the system.
-//  8. [Decode], [Judge], [Within] and [Told] are what every Configure does.
+//  8. [Decode], [Judge], [Within] and [Told] are what every Configure does, [Open]
+//     is what every Open does.
 //  9. A [Reading] is the store at one point in time: [Scan] goes through one, and
 //     [Views.Open] keeps one for a view. [ScanChunks] reads what a scan in C hands over.
 package adapter

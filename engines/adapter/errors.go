@@ -79,6 +79,20 @@ func VacantDir(dir string) error {
 	return &fs.PathError{Op: "rmdir", Path: dir, Err: err}
 }
 
+// MakeVacant makes the directory that a snapshot is written to. See VacantDir.
+func MakeVacant(dir string) error {
+	if err := VacantDir(dir); err != nil {
+		return err
+	}
+	return MapError(os.Mkdir(dir, 0o755))
+}
+
+// SyncCopy makes a snapshot of one file durable: the file, its directory, and that one's name.
+func SyncCopy(path string) error {
+	dir := filepath.Dir(path)
+	return MapError(errors.Join(SyncFile(path), SyncFile(dir), SyncFile(filepath.Dir(dir))))
+}
+
 // SyncFile makes the contents of one file, or the entries of one directory, durable.
 func SyncFile(path string) error {
 	f, err := os.Open(path)

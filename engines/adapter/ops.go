@@ -7,7 +7,7 @@ import (
 )
 
 // Ops are the operations of one transaction, as the commit of an adapter in C
-// takes them (engines/lmdb, engines/sqlite):
+// takes them (engines/lmdb, engines/sqlite), and a [Writer] of them:
 //
 //	 0        1          2             4               8
 //	+--------+----------+-------------+---------------+-----------+-------------+
@@ -28,10 +28,11 @@ func (o *Ops) head(put byte, db engines.Keyspace, key []byte, value int) {
 	o.raw = append(o.raw, key...)
 }
 
-// Put stores a record.
-func (o *Ops) Put(ks engines.Keyspace, key []byte, v engines.Version, value []byte) {
+// Put stores a record. Its error is always nil.
+func (o *Ops) Put(ks engines.Keyspace, key []byte, v engines.Version, value []byte) error {
 	o.head(1, ks, key, VersionBytes+len(value))
 	o.raw = AppendRecord(o.raw, v, value)
+	return nil
 }
 
 // PutRaw stores bytes that are no record.
@@ -40,8 +41,11 @@ func (o *Ops) PutRaw(db engines.Keyspace, key, raw []byte) {
 	o.raw = append(o.raw, raw...)
 }
 
-// Remove deletes a record if it exists.
-func (o *Ops) Remove(ks engines.Keyspace, key []byte) { o.head(0, ks, key, 0) }
+// Delete deletes a record if it exists. Its error is always nil.
+func (o *Ops) Delete(ks engines.Keyspace, key []byte) error {
+	o.head(0, ks, key, 0)
+	return nil
+}
 
 // Bytes returns the operations in that form, valid until the next change.
 func (o *Ops) Bytes() []byte { return o.raw }

@@ -161,6 +161,23 @@ func (s *Scratch) write(op *engines.Op, st *opState, r Reader, w Writer, vs *Ver
 	return w.Put(op.Keyspace, op.Key, next, value)
 }
 
+// Renewed judges the renewal of a record that was read, patches it in place and
+// returns its value with its next version. Errors are those of RenewLease, and ErrRecord.
+func (vs *Versions) Renewed(record []byte, held engines.Version, r lease.Renewal) (next engines.Version, value []byte, err error) {
+	have, value, err := DecodeRecord(record)
+	if err != nil {
+		return 0, nil, err
+	}
+	if have != held {
+		return 0, nil, &engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: have}
+	}
+	if err := Renew(value, r); err != nil {
+		return 0, nil, err
+	}
+	next, err = vs.Next(have)
+	return next, value, err
+}
+
 // Renew patches the bytes of a lease in place. Its errors are lease.ErrExpired
 // and, for a value that is no lease, ErrInvalid.
 func Renew(value []byte, r lease.Renewal) error {

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"sync"
@@ -134,6 +135,17 @@ func (s VersionState) AppendBinary(dst []byte) ([]byte, error) {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.Ceiling))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.Floor))
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli)), nil
+}
+
+// FoundState decodes the state that was read; a store without one is new.
+func FoundState(raw []byte, err error) (s VersionState, _ error) {
+	if errors.Is(err, engines.ErrNotFound) {
+		return s, nil
+	}
+	if err == nil {
+		err = s.UnmarshalBinary(raw)
+	}
+	return s, err
 }
 
 // UnmarshalBinary decodes a state. Its errors are ErrRecord.

@@ -23,32 +23,11 @@ type Driver struct{}
 func (Driver) Info() engines.Info { return info }
 
 // Configure returns the effective configuration.
-func (Driver) Configure(o engines.Options) (any, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	return *c, nil
-}
+func (Driver) Configure(o engines.Options) (any, error) { return adapter.Effective(configure(o)) }
 
 // Open opens the store in o.Dir, creating or recovering it.
 func (Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	dir, err := adapter.PrepareDir(o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("badger: %w", err)
-	}
-	e, err := open(dir, c, o.Log)
-	if err != nil {
-		return nil, fmt.Errorf("badger: opening %s: %w", o.Dir, err)
-	}
-	return e, nil
+	return adapter.Open(ctx, info.Name, o, configure, func(dir string, c *effective) (engines.Engine, error) { return open(dir, c, o.Log) })
 }
 
 // options returns the library's options for a store in dir.
@@ -66,7 +45,7 @@ func (c *effective) options(dir string, logf func(string, ...any)) badger.Option
 		WithLogger(logger{logf})
 }
 
-func open(dir string, c *effective, logf func(string, ...any)) (*engine, error) {
+func open(dir string, c *effective, logf func(string, ...any)) (engines.Engine, error) {
 	db, err := badger.Open(c.options(dir, logf))
 	if err != nil {
 		return nil, mapError(dir, err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -166,17 +165,8 @@ func (e *engine) renewLatched(c *call, key []byte, held engines.Version, r lease
 			return err
 		}
 		c.Record = record
-		have, value, err := adapter.DecodeRecord(record)
-		if err != nil {
-			return err
-		}
-		if have != held {
-			return &engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: have}
-		}
-		if err := adapter.Renew(value, r); err != nil {
-			return err
-		}
-		if next, err = e.versions.Next(have); err != nil {
+		var value []byte
+		if next, value, err = e.versions.Renewed(record, held, r); err != nil {
 			return err
 		}
 		return c.Put(engines.Leases, key, next, value)
@@ -247,14 +237,11 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	defer e.gate.Leave()
-	if err := adapter.VacantDir(dir); err != nil {
+	if err := adapter.MakeVacant(dir); err != nil {
 		return err
 	}
 	txn := e.db.NewTransaction(false)
 	defer txn.Discard()
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return adapter.MapError(err)
-	}
 	c := *e.config
 	c.SyncWrites = false // everything is synced at the end
 	to, err := badger.Open(c.options(dir, e.logf))

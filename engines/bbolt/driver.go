@@ -42,13 +42,7 @@ var info = engines.Info{
 func (Driver) Info() engines.Info { return info }
 
 // Configure returns the effective configuration.
-func (Driver) Configure(o engines.Options) (any, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	return *c, nil
-}
+func (Driver) Configure(o engines.Options) (any, error) { return adapter.Effective(configure(o)) }
 
 // fileName is the store's only file.
 const fileName = "bbolt.db"
@@ -68,22 +62,10 @@ func bucketNames() (names [engines.NumKeyspaces][]byte) {
 
 // Open opens the store in o.Dir, creating it if it is missing.
 func (Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	dir, err := adapter.PrepareDir(o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("bbolt: %w", err)
-	}
-	e := newEngine(filepath.Join(dir, fileName), c)
-	if err := e.open(); err != nil {
-		return nil, fmt.Errorf("bbolt: opening %s: %w", o.Dir, err)
-	}
-	return e, nil
+	return adapter.Open(ctx, info.Name, o, configure, func(dir string, c *effective) (engines.Engine, error) {
+		e := newEngine(filepath.Join(dir, fileName), c)
+		return e, e.open()
+	})
 }
 
 // options returns the library's options. The wait for the lock is shorter than

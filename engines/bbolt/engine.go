@@ -192,17 +192,7 @@ func (e *engine) renew(w *writeTx, key []byte, held engines.Version, r lease.Ren
 		return 0, err
 	}
 	w.Record = record
-	have, value, err := adapter.DecodeRecord(record)
-	if err != nil {
-		return 0, err
-	}
-	if have != held {
-		return 0, &engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: have}
-	}
-	if err := adapter.Renew(value, r); err != nil {
-		return 0, err
-	}
-	next, err := e.versions.Next(have)
+	next, value, err := e.versions.Renewed(record, held, r)
 	if err != nil {
 		return 0, err
 	}
@@ -299,11 +289,8 @@ func (e *engine) Snapshot(ctx context.Context, dir string) (err error) {
 	defer e.gate.Leave()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer e.recoveredRead(&err, nil)
-	if err := adapter.VacantDir(dir); err != nil {
+	if err := adapter.MakeVacant(dir); err != nil {
 		return err
-	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return adapter.MapError(err)
 	}
 	path := filepath.Join(dir, fileName)
 	err = e.db.View(func(tx *bolt.Tx) error { return tx.CopyFile(path, 0o644) })
@@ -311,10 +298,5 @@ func (e *engine) Snapshot(ctx context.Context, dir string) (err error) {
 		return e.mapError(err)
 	}
 	// CopyFile syncs nothing.
-	for _, p := range []string{path, dir, filepath.Dir(dir)} {
-		if err := adapter.SyncFile(p); err != nil {
-			return adapter.MapError(err)
-		}
-	}
-	return nil
+	return adapter.SyncCopy(path)
 }

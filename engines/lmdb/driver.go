@@ -5,7 +5,6 @@ package lmdb
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,35 +20,14 @@ type Driver struct{}
 func (Driver) Info() engines.Info { return info }
 
 // Configure returns the effective configuration.
-func (Driver) Configure(o engines.Options) (any, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	return *c, nil
-}
+func (Driver) Configure(o engines.Options) (any, error) { return adapter.Effective(configure(o)) }
 
 // Open opens the store in o.Dir, creating it if it is missing.
 func (Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	dir, err := adapter.PrepareDir(o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("lmdb: %w", err)
-	}
-	e, err := open(dir, c)
-	if err != nil {
-		return nil, fmt.Errorf("lmdb: opening %s: %w", o.Dir, err)
-	}
-	return e, nil
+	return adapter.Open(ctx, info.Name, o, configure, open)
 }
 
-func open(dir string, c *effective) (*engine, error) {
+func open(dir string, c *effective) (engines.Engine, error) {
 	lock, err := adapter.LockDir(dir)
 	if err != nil {
 		return nil, err
@@ -77,13 +55,7 @@ func open(dir string, c *effective) (*engine, error) {
 }
 
 // readState reads the version state; a store without one is new.
-func readState(s *store) (found adapter.VersionState, err error) {
-	raw, err := s.read(stateDatabase, stateKey, nil)
-	if errors.Is(err, engines.ErrNotFound) {
-		return found, nil
-	}
-	if err == nil {
-		err = s.mapRecord(found.UnmarshalBinary(raw))
-	}
-	return found, err
+func readState(s *store) (adapter.VersionState, error) {
+	found, err := adapter.FoundState(s.read(stateDatabase, stateKey, nil))
+	return found, s.mapRecord(err)
 }

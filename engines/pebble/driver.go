@@ -43,32 +43,14 @@ var info = engines.Info{
 func (Driver) Info() engines.Info { return info }
 
 // Configure returns the effective configuration.
-func (Driver) Configure(o engines.Options) (any, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	return *c, nil
-}
+func (Driver) Configure(o engines.Options) (any, error) { return adapter.Effective(configure(o)) }
 
 // Open opens the store in o.Dir, creating or recovering it.
 func (Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	dir, err := adapter.PrepareDir(o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("pebble: %w", err)
-	}
-	e := newEngine(dir, c, o.Log)
-	if err := e.open(); err != nil {
-		return nil, fmt.Errorf("pebble: opening %s: %w", o.Dir, err)
-	}
-	return e, nil
+	return adapter.Open(ctx, info.Name, o, configure, func(dir string, c *effective) (engines.Engine, error) {
+		e := newEngine(dir, c, o.Log)
+		return e, e.open()
+	})
 }
 
 // lock takes the store's LOCK file.

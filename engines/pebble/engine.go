@@ -208,19 +208,9 @@ func (e *engine) renewLatched(c *call, key []byte, held engines.Version, r lease
 		return nil, 0, err
 	}
 	c.Record = record
-	have, value, err := adapter.DecodeRecord(record)
+	next, value, err := e.versions.Renewed(record, held, r)
 	if err != nil {
-		return nil, 0, e.mapError(err)
-	}
-	if have != held {
-		return nil, 0, e.counters.Outcome(&engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: have})
-	}
-	if err := adapter.Renew(value, r); err != nil {
-		return nil, 0, err
-	}
-	next, err := e.versions.Next(have)
-	if err != nil {
-		return nil, 0, e.mapError(err)
+		return nil, 0, e.counters.Outcome(e.mapError(err))
 	}
 	c.batch = e.db.NewBatch()
 	if err := c.Put(engines.Leases, key, next, value); err != nil {

@@ -4,8 +4,6 @@ package rocksdb
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"path/filepath"
 
 	"orbitbench/engines"
@@ -19,35 +17,14 @@ type Driver struct{}
 func (Driver) Info() engines.Info { return info }
 
 // Configure returns the effective configuration.
-func (Driver) Configure(o engines.Options) (any, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	return *c, nil
-}
+func (Driver) Configure(o engines.Options) (any, error) { return adapter.Effective(configure(o)) }
 
 // Open opens the store in o.Dir, creating or recovering it.
 func (Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	dir, err := adapter.PrepareDir(o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("rocksdb: %w", err)
-	}
-	e, err := open(dir, c, o.Log)
-	if err != nil {
-		return nil, fmt.Errorf("rocksdb: opening %s: %w", o.Dir, err)
-	}
-	return e, nil
+	return adapter.Open(ctx, info.Name, o, configure, func(dir string, c *effective) (engines.Engine, error) { return open(dir, c, o.Log) })
 }
 
-func open(dir string, c *effective, logf func(string, ...any)) (*engine, error) {
+func open(dir string, c *effective, logf func(string, ...any)) (engines.Engine, error) {
 	s, err := openStore(dir, c)
 	if err != nil {
 		return nil, err
@@ -78,13 +55,6 @@ func open(dir string, c *effective, logf func(string, ...any)) (*engine, error) 
 var stateKey = []byte("orbitbench.versions")
 
 // readState reads the version state; a store without one is new.
-func readState(s *store) (found adapter.VersionState, err error) {
-	raw, err := s.getCF(s.read, handle(s.handles[0]), stateKey, nil)
-	if errors.Is(err, engines.ErrNotFound) {
-		return found, nil
-	}
-	if err != nil {
-		return found, err
-	}
-	return found, found.UnmarshalBinary(raw)
+func readState(s *store) (adapter.VersionState, error) {
+	return adapter.FoundState(s.getCF(s.read, handle(s.handles[0]), stateKey, nil))
 }

@@ -185,19 +185,9 @@ func (e *engine) renewSlowly(c *call, key []byte, held engines.Version, r lease.
 	if err != nil {
 		return 0, err
 	}
-	have, value, err := adapter.DecodeRecord(record)
+	next, value, err := e.versions.Renewed(record, held, r)
 	if err != nil {
-		return 0, mapError(e.dir, err)
-	}
-	if have != held {
-		return 0, e.counters.Outcome(&engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: have})
-	}
-	if err := adapter.Renew(value, r); err != nil {
-		return 0, err
-	}
-	next, err := e.versions.Next(have)
-	if err != nil {
-		return 0, err
+		return 0, e.counters.Outcome(adapter.RecordError(e.dir, err))
 	}
 	c.batch.reset()
 	c.batch.put(e.store.cfs[engines.Leases].id, key, next, value)

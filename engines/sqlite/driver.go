@@ -5,7 +5,6 @@ package sqlite
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"orbitbench/engines"
 	"orbitbench/engines/adapter"
@@ -18,35 +17,14 @@ type Driver struct{}
 func (Driver) Info() engines.Info { return info }
 
 // Configure returns the effective configuration.
-func (Driver) Configure(o engines.Options) (any, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	return *c, nil
-}
+func (Driver) Configure(o engines.Options) (any, error) { return adapter.Effective(configure(o)) }
 
 // Open opens the store in o.Dir, creating it if it is missing.
 func (Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, error) {
-	c, err := configure(o)
-	if err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	dir, err := adapter.PrepareDir(o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("sqlite: %w", err)
-	}
-	e, err := open(dir, c)
-	if err != nil {
-		return nil, fmt.Errorf("sqlite: opening %s: %w", o.Dir, err)
-	}
-	return e, nil
+	return adapter.Open(ctx, info.Name, o, configure, open)
 }
 
-func open(dir string, c *effective) (*engine, error) {
+func open(dir string, c *effective) (engines.Engine, error) {
 	lock, err := adapter.LockDir(dir)
 	if err != nil {
 		return nil, err
@@ -69,13 +47,7 @@ func open(dir string, c *effective) (*engine, error) {
 }
 
 // readState reads the version state; a store without one is new.
-func readState(s *store) (found adapter.VersionState, err error) {
-	raw, err := s.get(s.writer, stateTable, stateKey, nil)
-	if errors.Is(err, engines.ErrNotFound) {
-		return found, nil
-	}
-	if err == nil {
-		err = s.mapRecord(found.UnmarshalBinary(raw))
-	}
-	return found, err
+func readState(s *store) (adapter.VersionState, error) {
+	found, err := adapter.FoundState(s.get(s.writer, stateTable, stateKey, nil))
+	return found, s.mapRecord(err)
 }

@@ -34,7 +34,7 @@ type engine struct {
 	writer chan struct{}
 }
 
-// call is the reusable memory of one call; it reads and writes for Prepare.
+// call is the reusable memory of one call; it reads for Prepare.
 type call struct {
 	adapter.Scratch
 	e   *engine
@@ -49,18 +49,6 @@ func (c *call) Read(ks engines.Keyspace, key, dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	return append(dst, record...), nil
-}
-
-// Put adds a record to the transaction.
-func (c *call) Put(ks engines.Keyspace, key []byte, v engines.Version, value []byte) error {
-	c.ops.Put(ks, key, v, value)
-	return nil
-}
-
-// Delete adds a deletion to the transaction.
-func (c *call) Delete(ks engines.Keyspace, key []byte) error {
-	c.ops.Remove(ks, key)
-	return nil
 }
 
 // lockWriter takes the writer lock, which unlockWriter frees.
@@ -106,7 +94,7 @@ func (e *engine) applyLocked(ctx context.Context, b *engines.Batch, c *call) err
 	}
 	defer e.unlockWriter()
 	c.ops.Reset()
-	if err := c.Prepare(b, c, c, e.versions); err != nil {
+	if err := c.Prepare(b, c, &c.ops, e.versions); err != nil {
 		return e.counters.Outcome(e.store.mapRecord(err))
 	}
 	return e.committed(e.store.commit(&c.ops))
@@ -191,22 +179,14 @@ func (e *engine) renewSlowly(key []byte, held engines.Version, r lease.Renewal) 
 	if err != nil {
 		return 0, err
 	}
-	have, value, err := adapter.DecodeRecord(record)
+	next, value, err := e.versions.Renewed(record, held, r)
 	if err != nil {
 		return 0, e.store.mapRecord(err)
 	}
-	if have != held {
-		return 0, &engines.ConflictError{Keyspace: engines.Leases, Want: held, Have: have}
-	}
-	if err := adapter.Renew(value, r); err != nil {
-		return 0, err
-	}
-	next, err := e.versions.Next(have)
-	if err != nil {
-		return 0, err
-	}
 	c.ops.Reset()
-	c.ops.Put(engines.Leases, key, next, value)
+	if err := c.ops.Put(engines.Leases, key, next, value); err != nil {
+		return 0, err
+	}
 	return next, e.committed(e.store.commit(&c.ops))
 }
 
@@ -294,20 +274,12 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	defer e.gate.Leave()
-	if err := adapter.VacantDir(dir); err != nil {
+	if err := adapter.MakeVacant(dir); err != nil {
 		return err
-	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return adapter.MapError(err)
 	}
 	path := filepath.Join(dir, dataName)
 	if err := e.store.copyTo(path); err != nil {
 		return fmt.Errorf("sqlite: copying: %w", err)
 	}
-	for _, p := range []string{path, dir, filepath.Dir(dir)} {
-		if err := adapter.SyncFile(p); err != nil {
-			return adapter.MapError(err)
-		}
-	}
-	return nil
+	return adapter.SyncCopy(path)
 }
