@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"orbitbench/engines"
 	"orbitbench/engines/all"
+	"orbitbench/engines/mutants/paperlog"
 	"orbitbench/harness/crash"
 )
 
@@ -20,6 +22,14 @@ var crashConfigs = map[string]map[string]any{
 	"rocksdb":    {"write_buffer_size": 256 << 10},
 	"lmdb":       {"map_size": 64 << 20},
 	"sqlite":     {"wal_autocheckpoint": 64},
+}
+
+// crashConfig is that of an engine. The control and the mutants share one.
+func crashConfig(name string) map[string]any {
+	if strings.HasPrefix(name, paperlog.Name) {
+		return map[string]any{"log_bytes": 128 << 10}
+	}
+	return crashConfigs[name]
 }
 
 // crashTargets are the engines that are asked for, under every class that they offer.
@@ -50,7 +60,7 @@ func crashTargets(names, classes []string) ([]crash.Target, error) {
 			if err != nil {
 				return nil, err
 			}
-			t := crash.Target{Info: d.Info(), Engine: d.Info().Name, Durability: durability, Config: crashConfigs[d.Info().Name]}
+			t := crash.Target{Info: d.Info(), Engine: d.Info().Name, Durability: durability, Config: crashConfig(d.Info().Name)}
 			if _, err := d.Configure(engines.Options{Durability: durability, Config: t.Config}); err != nil {
 				why = err
 				continue
