@@ -2,7 +2,6 @@ package appendlog
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/enginebench"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/lease"
 )
@@ -51,7 +51,7 @@ func BenchmarkRenewGroup(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer e.Close()
-	keys, versions := fillLeases(b, e, actors)
+	keys, versions := enginebench.Fill(b, e, actors)
 	for _, writers := range []int{1, 8, 64, 256} {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
 			var ready, wg sync.WaitGroup
@@ -100,33 +100,4 @@ func processTime(b *testing.B) int64 {
 		b.Fatal(err)
 	}
 	return ts.Nano()
-}
-
-// fillLeases puts n leases of about 196 bytes into e.
-func fillLeases(b *testing.B, e *engine, n int) ([][]byte, []engines.Version) {
-	keys, versions := make([][]byte, n), make([]engines.Version, n)
-	l := lease.New("node-0001", 1, time.Hour, make([]byte, 119))
-	value, err := l.AppendBinary(nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	var batch engines.Batch
-	for i := range keys {
-		var k lease.Key
-		binary.LittleEndian.PutUint64(k.ActorID[:], uint64(i)*0x9e3779b97f4a7c15)
-		binary.LittleEndian.PutUint64(k.ActorID[8:], uint64(i))
-		k.ActorType = "bench.worker"
-		keys[i] = k.AppendKey(nil)
-		batch.Put(engines.Leases, keys[i], value)
-		if len(batch.Ops) == 2000 || i == n-1 {
-			if err := e.Apply(context.Background(), &batch); err != nil {
-				b.Fatal(err)
-			}
-			for j := range batch.Ops {
-				versions[i-len(batch.Ops)+1+j] = batch.Ops[j].Assigned
-			}
-			batch.Reset()
-		}
-	}
-	return keys, versions
 }

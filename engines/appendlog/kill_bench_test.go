@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/enginebench"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/lease"
 )
@@ -28,7 +29,7 @@ func BenchmarkOpenKilled(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	keys, versions := fillLeases(b, e, n)
+	keys, versions := enginebench.Fill(b, e, n)
 	for i, key := range keys {
 		if _, err := e.RenewLease(context.Background(), key, versions[i], lease.Renewal{ExpiresAt: 1 << 60, Now: 2}); err != nil {
 			b.Fatal(err)

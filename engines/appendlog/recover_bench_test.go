@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/enginebench"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/lease"
 )
@@ -30,7 +31,7 @@ func BenchmarkOpen(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			keys, versions := fillLeases(b, e, n)
+			keys, versions := enginebench.Fill(b, e, n)
 			if err := e.Checkpoint(context.Background()); err != nil {
 				b.Fatal(err)
 			}
