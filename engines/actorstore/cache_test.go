@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/storetest"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/lease"
 )
@@ -21,7 +22,7 @@ func (c *clock) now() int64 { return c.Load() }
 
 func openCache(t *testing.T, fsys vfs.FS, c *clock, class engines.Class, config map[string]any) *engine {
 	t.Helper()
-	e, err := openAt(context.Background(), fsys, engines.Options{Dir: crashDir, Durability: durabilityOf(class), Config: config, Logf: t.Logf}, c.now)
+	e, err := openAt(context.Background(), fsys, engines.Options{Dir: crashDir, Durability: storetest.DurabilityOf(class), Config: config, Logf: t.Logf}, c.now)
 	require.NoError(t, err)
 	return e
 }

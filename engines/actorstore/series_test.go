@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/storetest"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/lease"
 	"orbitbench/harness/patience"
@@ -86,7 +87,7 @@ func TestSeriesModel(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		mem := vfs.NewMem()
 		config := map[string]any{"segment_bytes": 65536, "checkpoint_log_bytes": -1}
-		e := mustOpen(t, mem, durabilityOf(class), config)
+		e := mustOpen(t, mem, storetest.DurabilityOf(class), config)
 		model := seriesModel{}
 		for round := range 8 {
 			for range 80 {
@@ -133,7 +134,7 @@ func TestSeriesModel(t *testing.T) {
 			require.EqualValues(t, len(model), e.Stats().Records)
 			if round%2 == 1 {
 				mustClose(t, e)
-				e = mustOpen(t, mem, durabilityOf(class), config)
+				e = mustOpen(t, mem, storetest.DurabilityOf(class), config)
 				model.sameAs(t, rng, e)
 				require.EqualValues(t, len(model), e.Stats().Records)
 			}

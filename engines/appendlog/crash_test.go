@@ -1,28 +1,10 @@
 package appendlog
 
 import (
-	"context"
 	"testing"
 
-	"orbitbench/engines"
 	"orbitbench/engines/internal/crashtest"
-	"orbitbench/engines/internal/vfs"
 )
-
-const crashDir = crashtest.Dir
-
-// crashConfig rotates, snapshots and drops all the time.
-var crashConfig = map[string]any{"segment_bytes": 16384, "snapshot_log_bytes": 8192, "wal_buffer_size": 16384, "snapshot_share": 1, "memory_limit_bytes": 64 << 20}
-
-var subject = crashtest.Subject{
-	Open: func(ctx context.Context, fs vfs.FS, d engines.Durability) (crashtest.Engine, error) {
-		return open(ctx, fs, engines.Options{Dir: crashDir, Durability: d, Config: crashConfig})
-	},
-	Verify: func(ctx context.Context, fs vfs.FS) error {
-		_, err := verify(ctx, fs, crashDir, nil)
-		return err
-	},
-}
 
 func TestCrashStates(t *testing.T) { crashtest.States(t, subject) }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/damagetest"
 	"orbitbench/engines/internal/index"
+	"orbitbench/engines/internal/storetest"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/lease"
 )
@@ -172,7 +172,7 @@ func TestRecordsComeInWhenAskedFor(t *testing.T) {
 // TestFirstReadTakesOneRecord: the first read of a stripe leaves it where it is, and
 // sees what the log says of the record.
 func TestFirstReadTakesOneRecord(t *testing.T) {
-	mem, want := closedStore(t, engines.Sync)
+	mem, want := storetest.ClosedStore(t, subject, stores[0])
 	e := openCold(t, mem, syncClass)
 	defer mustClose(t, e)
 	value, v, err := e.Get(context.Background(), engines.Leases, []byte("lease-17"), nil)
@@ -192,7 +192,7 @@ func TestFirstReadTakesOneRecord(t *testing.T) {
 // call after it, and the files stay as they are.
 func TestDamageMetLate(t *testing.T) {
 	for _, how := range []string{"flip", "unreadable"} {
-		mem, _ := closedStore(t, engines.Sync)
+		mem, _ := storetest.ClosedStore(t, subject, stores[0])
 		name := snapshotOf(t, mem)
 		faulty := vfs.NewFaulty(mem)
 		e := openCold(t, faulty, syncClass)
@@ -208,7 +208,7 @@ func TestDamageMetLate(t *testing.T) {
 			want = nil
 		}
 		before := storeBytes(t, mem)
-		_, err := tryReadAll(e)
+		_, err := storetest.Read(e)
 		require.Error(t, err)
 		var damage *engines.CorruptError
 		if want != nil {
@@ -243,7 +243,7 @@ func TestDamageMetLate(t *testing.T) {
 		faulty.Set()
 		if how == "unreadable" {
 			e := mustOpen(t, mem, syncClass, loadConfig)
-			readAll(t, e)
+			storetest.ReadAll(t, e)
 			mustClose(t, e)
 		}
 	}
@@ -251,7 +251,7 @@ func TestDamageMetLate(t *testing.T) {
 
 func snapshotOf(t *testing.T, mem *vfs.Mem) string {
 	t.Helper()
-	for _, f := range damagetest.Files(t, mem, logName) {
+	for _, f := range mem.Files() {
 		if strings.HasPrefix(path.Base(f), snapshots.Prefix) {
 			return f
 		}
@@ -263,7 +263,7 @@ func snapshotOf(t *testing.T, mem *vfs.Mem) string {
 func storeBytes(t *testing.T, mem *vfs.Mem) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
-	for _, f := range damagetest.Files(t, mem, logName) {
+	for _, f := range mem.Files() {
 		b, err := vfs.ReadFile(mem, f)
 		require.NoError(t, err)
 		all[f] = b
@@ -274,7 +274,7 @@ func storeBytes(t *testing.T, mem *vfs.Mem) map[string][]byte {
 // TestUseWhileLoading: readers and writers go on while records come in, and a store can be
 // closed before they are all there.
 func TestUseWhileLoading(t *testing.T) {
-	mem, _ := closedStore(t, engines.Process)
+	mem, _ := storetest.ClosedStore(t, subject, stores[1])
 	for round := range 20 {
 		e := mustOpen(t, mem, engines.Durability{Class: engines.Process}, loadConfig)
 		var wg sync.WaitGroup

@@ -14,27 +14,6 @@ import (
 	"orbitbench/engines/internal/vfs"
 )
 
-const crashDir = crashtest.Dir
-
-// crashConfig splits, rotates, checkpoints and drops all the time.
-var crashConfig = map[string]any{
-	"max_keys_per_node": 4, "segment_bytes": 16384, "checkpoint_log_bytes": 8192, "wal_buffer_size": 16384, "checkpoint_share": 1,
-	"memory_limit_bytes": 64 << 20,
-}
-
-var subject = crashtest.Subject{
-	Open: func(ctx context.Context, fs vfs.FS, d engines.Durability) (crashtest.Engine, error) {
-		return open(ctx, fs, engines.Options{Dir: crashDir, Durability: d, Config: crashConfig})
-	},
-	Verify: func(ctx context.Context, fs vfs.FS) error {
-		_, err := verify(ctx, fs, crashDir, nil)
-		return err
-	},
-	// A log with nothing to replay is opened by the first call that needs it.
-	Recover: func(_ context.Context, e crashtest.Engine) error { return e.(*engine).logged() },
-	Dense:   func(name string) bool { return strings.HasSuffix(name, pagesName) }, // checkpoints
-}
-
 func TestCrashStates(t *testing.T) { crashtest.States(t, subject) }
 
 // The judge of the crash test finds an engine whose syncs are lost.
@@ -56,7 +35,7 @@ func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 			killed = mem.Kill()
 		}
 	}
-	e := mustOpen(t, mem, syncClass, crashConfig)
+	e := mustOpen(t, mem, syncClass, subject.Busy)
 	fill := func(e *engine, round int) {
 		for i := range 60 {
 			put(t, e, engines.Nodes, fmt.Sprintf("key-%02d", i), fmt.Sprintf("%d-%d", i, round))
@@ -65,7 +44,7 @@ func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 	for round := range 3 {
 		if round == 2 { // blocks are taken from the beginning of the file again
 			mustClose(t, e)
-			e = mustOpen(t, mem, syncClass, crashConfig)
+			e = mustOpen(t, mem, syncClass, subject.Busy)
 		}
 		fill(e, round)
 		if err := e.Checkpoint(ctx); err != nil {
@@ -90,7 +69,7 @@ func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 	cuts := cutsOfNextCheckpoint(t, killed, func(e *engine) { fill(e, 4) })
 	for i, m := range cuts {
 		cuts[i] = nil // it is large
-		e, err := open(ctx, m, engines.Options{Dir: crashDir, Durability: syncClass, Config: crashConfig})
+		e, err := subject.Try(m, syncClass, subject.Busy)
 		if err != nil {
 			t.Errorf("cut %d: %v", i, err)
 			continue
@@ -131,7 +110,7 @@ func cutsOfNextCheckpoint(t *testing.T, killed *vfs.Mem, write func(e *engine)) 
 			cuts = append(cuts, killed.Crash(rand.New(rand.NewPCG(uint64(len(cuts)), 1)), vfs.Losses()[i%len(vfs.Losses())]))
 		}
 	}
-	e := mustOpen(t, killed, syncClass, crashConfig)
+	e := mustOpen(t, killed, syncClass, subject.Busy)
 	write(e)
 	if err := e.Checkpoint(context.Background()); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/damagetest"
 	"orbitbench/engines/internal/vfs"
 )
 
@@ -205,7 +206,7 @@ func TestStaleBlocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if judgeDamage(t, m, want, fmt.Sprintf("stale block at %d", off), engines.Sync) {
+		if damagetest.Noticed(t, subject, m, want, fmt.Sprintf("stale block at %d", off), syncClass) {
 			noticed++
 		}
 	}

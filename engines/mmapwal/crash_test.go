@@ -13,22 +13,6 @@ import (
 	"orbitbench/engines/internal/vfs"
 )
 
-const crashDir = crashtest.Dir
-
-// crashConfig rotates, grows, takes checkpoints and drops all the time.
-var crashConfig = map[string]any{"extent_bytes": 2 << 20, "segment_bytes": 16384, "checkpoint_log_bytes": 8192, "wal_buffer_size": 16384, "checkpoint_share": 1, "table_limit_bytes": 64 << 20}
-
-var subject = crashtest.Subject{
-	Open: func(ctx context.Context, fs vfs.FS, d engines.Durability) (crashtest.Engine, error) {
-		return open(ctx, fs, engines.Options{Dir: crashDir, Durability: d, Config: crashConfig})
-	},
-	Verify: func(ctx context.Context, fs vfs.FS) error {
-		_, err := verify(ctx, fs, crashDir, nil)
-		return err
-	},
-	Audit: func(_ context.Context, e crashtest.Engine) error { return e.(*engine).auditLive() },
-}
-
 func TestCrashStates(t *testing.T) { crashtest.States(t, subject) }
 
 // The judge of the crash test finds an engine whose syncs are lost.
@@ -94,7 +78,7 @@ func TestPowerCutAfterKillAtCheckpoint(t *testing.T) {
 	}
 	for i, m := range cut {
 		cut[i] = nil // it is large
-		e, err := open(context.Background(), m, engines.Options{Dir: crashDir, Durability: syncClass, Config: crashConfig})
+		e, err := subject.Try(m, syncClass, crashConfig)
 		if err != nil {
 			t.Errorf("cut %d of %d: %v", i, len(cut), err)
 			continue

@@ -12,25 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/crashtest"
 	"orbitbench/engines/internal/damagetest"
-	"orbitbench/engines/internal/meta"
 	"orbitbench/engines/internal/vfs"
 )
 
-var syncClass = engines.Durability{Class: engines.Sync}
-
-// TestFailedSync: after a write or sync of the log failed nothing is
-// acknowledged any more, reads go on, and a new open finds all that was.
-func TestFailedSync(t *testing.T) {
-	damagetest.FailedSync(t, damaged, map[string]any{"extent_bytes": 2 << 20, "segment_bytes": 1 << 20})
-}
-
-// TestFullDisk: a commit that finds no room is refused as a whole, reads go on,
-// and commits are taken again when there is room.
-func TestFullDisk(t *testing.T) {
-	damagetest.FullDisk(t, damaged, map[string]any{"extent_bytes": 2 << 20, "segment_bytes": 65536, "checkpoint_log_bytes": -1})
-}
+func TestFailedSync(t *testing.T) { damagetest.FailedSync(t, subject) }
+func TestFullDisk(t *testing.T)   { damagetest.FullDisk(t, subject) }
 
 // TestFailedCheckpoint: a checkpoint that cannot be written costs nothing but itself, at
 // whatever step it fails, and the next one brings all of it.
@@ -79,72 +66,22 @@ func TestFailedCheckpoint(t *testing.T) {
 	}
 }
 
-// TestFailedOpen: an open that fails leaves the directory free for the next one.
 func TestFailedOpen(t *testing.T) {
-	mem, want := closedStore(t, engines.Process, false)
-	damagetest.FailedOpen(t, damaged, mem, want, []vfs.Fault{
-		{Op: vfs.OpWrite, Name: meta.Name}, {Op: vfs.OpRead, Name: meta.Name}, {Op: vfs.OpRead, Name: rootName}, {Op: vfs.OpMap, Name: tableName},
-		{Op: vfs.OpRead, Name: ".wal"}, {Op: vfs.OpReadDir}, {Op: vfs.OpRename, Name: meta.Name}, {Op: vfs.OpSyncDir},
-	})
+	damagetest.FailedOpen(t, subject, vfs.Fault{Op: vfs.OpRead, Name: rootName}, vfs.Fault{Op: vfs.OpMap, Name: tableName})
 }
 
-// TestLogStaysBounded: whatever is written, the log and the table stay in proportion to what lives.
+func TestFailedLater(t *testing.T) { damagetest.FailedLater(t, subject, nil) }
+
 func TestLogStaysBounded(t *testing.T) {
-	config := map[string]any{"extent_bytes": 2 << 20, "segment_bytes": 65536, "checkpoint_log_bytes": 131072, "checkpoint_share": 1}
-	damagetest.LogStaysBounded(t, damaged, config, func(open crashtest.Engine) {
-		e := open.(*engine)
+	damagetest.LogStaysBounded(t, subject, func(e *engine) {
 		if pages := e.pool.pages(); pages > 4*minExtentPages {
 			t.Errorf("a table of %d pages for 400 records", pages)
 		}
 	})
 }
 
-// TestTableLimit: beyond the limit commits are refused and nothing else suffers.
 func TestTableLimit(t *testing.T) {
-	e := mustOpen(t, vfs.NewMem(), syncClass, map[string]any{"extent_bytes": 2 << 20, "table_limit_bytes": 2 << 20, "segment_bytes": 1 << 20})
-	var err error
-	var b engines.Batch
-	n := 0
-	for ; err == nil; n++ {
-		b.Reset()
-		b.Put(engines.Nodes, fmt.Append(nil, n), make([]byte, 1000))
-		err = e.Apply(context.Background(), &b)
-	}
-	if !errors.Is(err, engines.ErrFull) || n < 1000 {
-		t.Fatalf("after %d records of 1000 bytes: %v, want ErrFull", n, err)
-	}
-	b.Reset()
-	b.Delete(engines.Nodes, []byte("0"))
-	if err := e.Apply(context.Background(), &b); err != nil {
-		t.Fatal(err)
-	}
-	put(t, e, engines.Nodes, "0", strings.Repeat("x", 1000))
-	mustClose(t, e)
-}
-
-// TestFailedLater: a log that cannot be opened after a clean close leaves a store that can be read.
-func TestFailedLater(t *testing.T) {
-	mem, want := closedStore(t, engines.Process, true)
-	faulty := vfs.NewFaulty(mem, vfs.Fault{Op: vfs.OpMap, Name: ".wal"})
-	e := mustOpen(t, faulty, engines.Durability{Class: engines.Process}, crashConfig)
-	if got := readAll(t, e); !got.Equal(want) {
-		t.Errorf("%d records, want %d", len(got), len(want))
-	}
-	var b engines.Batch
-	b.Put(engines.Nodes, []byte("k"), nil)
-	if err := e.Apply(context.Background(), &b); !errors.Is(err, unix.EIO) {
-		t.Errorf("commit: %v, want EIO", err)
-	}
-	if err := e.Checkpoint(context.Background()); !errors.Is(err, unix.EIO) {
-		t.Errorf("checkpoint: %v, want EIO", err)
-	}
-	if err := e.Close(); !errors.Is(err, unix.EIO) {
-		t.Errorf("close: %v, want EIO", err)
-	}
-	faulty.Set()
-	e = mustOpen(t, faulty, engines.Durability{Class: engines.Process}, crashConfig)
-	put(t, e, engines.Nodes, "k", "v")
-	mustClose(t, e)
+	damagetest.Limit(t, subject, "table_limit_bytes", 2<<20, 1000, 1000)
 }
 
 // TestTruncatedWhileOpen: somebody cuts the table short under an open store. Every call that needs what

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/damagetest"
 	"orbitbench/engines/internal/vfs"
 )
 
@@ -120,7 +121,7 @@ func TestStalePages(t *testing.T) {
 		if same(t, m, mem) {
 			continue
 		}
-		if judgeDamage(t, m, want, fmt.Sprintf("old page %d", p), engines.Sync) {
+		if damagetest.Noticed(t, subject, m, want, fmt.Sprintf("old page %d", p), syncClass) {
 			told++
 		}
 	}
@@ -129,7 +130,7 @@ func TestStalePages(t *testing.T) {
 	oldRoot, err := vfs.ReadFile(old, path.Join(crashDir, rootName))
 	require.NoError(t, err)
 	require.NoError(t, m.Edit(path.Join(crashDir, rootName), func([]byte) []byte { return oldRoot }))
-	require.True(t, judgeDamage(t, m, want, "old root", engines.Sync))
+	require.True(t, damagetest.Noticed(t, subject, m, want, "old root", syncClass))
 }
 
 func same(t *testing.T, a, b *vfs.Mem) bool {

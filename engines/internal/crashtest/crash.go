@@ -10,35 +10,9 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/storetest"
 	"orbitbench/engines/internal/vfs"
 )
-
-// Dir is the directory of the store on the file system in memory.
-const Dir = "/store"
-
-// Engine is what the test needs of an open store.
-type Engine interface {
-	engines.Engine
-	engines.LeaseRenewer
-	engines.Checkpointer
-}
-
-// Subject is an engine under test.
-type Subject struct {
-	// Open opens the store in Dir. It should be configured so that it rotates and checkpoints all the time.
-	Open func(ctx context.Context, fs vfs.FS, d engines.Durability) (Engine, error)
-	// Verify checks the closed store in Dir.
-	Verify func(ctx context.Context, fs vfs.FS) error
-
-	// Recover, if set, finishes what Open leaves to the first call that needs it. What
-	// happens until it has returned is recovery, and is crashed once more.
-	Recover func(ctx context.Context, e Engine) error
-	// Audit, if set, checks an open store that has been judged and written to.
-	Audit func(ctx context.Context, e Engine) error
-	// Dense, if set, says of which files half of the operations are taken, not a sixth:
-	// those that a run seldom gets to.
-	Dense func(name string) bool
-}
 
 // Plan is one run.
 type Plan struct {
@@ -61,8 +35,8 @@ type state struct {
 }
 
 // run is what the goroutines of a run share.
-type run struct {
-	subject Subject
+type run[E storetest.Engine] struct {
+	subject storetest.Subject[E]
 	plan    Plan
 	clock   *clock
 	ledger  *ledger
@@ -76,20 +50,20 @@ type run struct {
 const writers = 6
 
 // Run runs writers, takes states and judges them. It returns what is wrong.
-func Run(t *testing.T, s Subject, p Plan) (found []error) {
+func Run[E storetest.Engine](t *testing.T, s storetest.Subject[E], p Plan) (found []error) {
 	t.Helper()
 	mem := vfs.NewMem()
 	if err := mem.MkdirAll("/"); err != nil {
 		t.Fatal(err)
 	}
 	c := newClock()
-	r := &run{subject: s, plan: p, clock: c, ledger: newLedger(writers, c.read), rng: rand.New(rand.NewPCG(p.Seed, 1))}
+	r := &run[E]{subject: s, plan: p, clock: c, ledger: newLedger(writers, c.read), rng: rand.New(rand.NewPCG(p.Seed, 1))}
 	mem.OnPending = func(op, name string) { r.take(mem, op, name) }
 	var fsys vfs.FS = mem
 	if p.Wrap != nil {
 		fsys = p.Wrap(mem)
 	}
-	e, err := s.Open(context.Background(), fsys, p.Durability)
+	e, err := s.Try(fsys, p.Durability, s.Busy)
 	if err != nil {
 		t.Fatalf("seed %d: %v", p.Seed, err)
 	}
@@ -136,11 +110,11 @@ func Run(t *testing.T, s Subject, p Plan) (found []error) {
 }
 
 // take adds a state.
-func (r *run) take(mem *vfs.Mem, op, name string) {
+func (r *run[E]) take(mem *vfs.Mem, op, name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	often := 6
-	if r.subject.Dense != nil && r.subject.Dense(name) {
+	if r.subject.Rare != nil && r.subject.Rare(name) {
 		often = 2
 	}
 	// The beginning is sampled densely: that is where files are created.
@@ -172,7 +146,7 @@ func (r *run) take(mem *vfs.Mem, op, name string) {
 
 // check opens a state and judges it, writes on, crashes again within the
 // opening, and judges that.
-func (r *run) check(s *state, depth int) (err error) {
+func (r *run[E]) check(s *state, depth int) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%s: %w", s.what, err)
@@ -180,12 +154,12 @@ func (r *run) check(s *state, depth int) (err error) {
 	}()
 	inner := r.inRecovery(s, depth)
 	ctx := context.Background()
-	e, err := r.subject.Open(ctx, s.fs, r.plan.Durability)
+	e, err := r.subject.Try(s.fs, r.plan.Durability, r.subject.Busy)
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
 	if r.subject.Recover != nil {
-		if err := r.subject.Recover(ctx, e); err != nil {
+		if err := r.subject.Recover(e); err != nil {
 			return errors.Join(fmt.Errorf("recover: %w", err), e.Close())
 		}
 	}
@@ -197,13 +171,13 @@ func (r *run) check(s *state, depth int) (err error) {
 		err = fenced(ctx, e, w, s.acked[w])
 	}
 	if err == nil && r.subject.Audit != nil {
-		err = r.subject.Audit(ctx, e)
+		err = r.subject.Audit(e)
 	}
 	if cerr := e.Close(); err == nil {
 		err = cerr
 	}
 	if err == nil {
-		err = r.subject.Verify(ctx, s.fs)
+		err = r.subject.Check(s.fs)
 	}
 	for i := 0; err == nil && i < len(inner.states); i++ {
 		err = r.check(&inner.states[i], depth-1)
@@ -219,7 +193,7 @@ type inRecovery struct {
 }
 
 // inRecovery has a few of them taken.
-func (r *run) inRecovery(s *state, depth int) *inRecovery {
+func (r *run[E]) inRecovery(s *state, depth int) *inRecovery {
 	in := &inRecovery{}
 	if depth == 0 {
 		return in

@@ -9,7 +9,8 @@
 //     or a power cut with one of its losses, may leave there.
 //  3. Each state is opened, judged by what was acknowledged and issued by then,
 //     written to, closed, verified, and crashed once more while it is being opened.
-//     What only one engine has to do or to check there is a hook of its [Subject].
+//     What only one engine has to do or to check there is a hook of its
+//     [storetest.Subject].
 //
 // Class sync may lose nothing, class process nothing to a kill. Class interval may
 // lose what was acknowledged within one window. It does so at any time after that window

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/storetest"
 	"orbitbench/engines/lease"
 )
 
@@ -112,7 +113,7 @@ func batch(w, step int) (*engines.Batch, error) {
 }
 
 // write commits steps and renewals until the engine fails.
-func (l *ledger) write(e Engine, w, steps int, pause time.Duration) error {
+func (l *ledger) write(e storetest.Engine, w, steps int, pause time.Duration) error {
 	ctx := context.Background()
 	for range steps {
 		var step int
@@ -134,7 +135,7 @@ func (l *ledger) write(e Engine, w, steps int, pause time.Duration) error {
 	return nil
 }
 
-func (l *ledger) renew(ctx context.Context, e Engine, w int) error {
+func (l *ledger) renew(ctx context.Context, e storetest.Engine, w int) error {
 	p := l.now()[w]
 	if !p.made {
 		first := lease.New("node", 1, 1000, nil)
@@ -164,7 +165,7 @@ func (l *ledger) renew(ctx context.Context, e Engine, w int) error {
 }
 
 // judge compares an open store with the history around the crash.
-func judge(ctx context.Context, e Engine, s *state) error {
+func judge(ctx context.Context, e storetest.Engine, s *state) error {
 	for w := range s.issued {
 		var must progress
 		if s.must != nil {
@@ -182,7 +183,7 @@ func judge(ctx context.Context, e Engine, s *state) error {
 
 // judgePair demands that the points end with a step that may have come back, and
 // that the pair is what that step made it.
-func judgePair(ctx context.Context, e Engine, w int, must, issued progress) error {
+func judgePair(ctx context.Context, e storetest.Engine, w int, must, issued progress) error {
 	step := 0
 	err := e.Scan(ctx, engines.TimeSeries, append([]byte(metric(w)), 0), append([]byte(metric(w)), 1), func(key, value []byte, _ engines.Version) error {
 		step++
@@ -212,7 +213,7 @@ func judgePair(ctx context.Context, e Engine, w int, must, issued progress) erro
 	return fmt.Errorf("writer %d: step %d came back, but the pair is %.20q, %v and %.20q, %v", w, step, a, erra, b, errb)
 }
 
-func judgeLease(ctx context.Context, e Engine, w int, must, issued progress, strict bool) error {
+func judgeLease(ctx context.Context, e storetest.Engine, w int, must, issued progress, strict bool) error {
 	value, v, err := e.Get(ctx, engines.Leases, leaseKey(w), nil)
 	if errors.Is(err, engines.ErrNotFound) && !must.made {
 		return nil
@@ -238,7 +239,7 @@ func judgeLease(ctx context.Context, e Engine, w int, must, issued progress, str
 }
 
 // fenced demands that what is written next is above every version acknowledged.
-func fenced(ctx context.Context, e Engine, w int, acked progress) error {
+func fenced(ctx context.Context, e storetest.Engine, w int, acked progress) error {
 	b := &engines.Batch{}
 	b.Put(engines.Leases, pairKey(w, false), []byte("next"))
 	b.Put(engines.Leases, leaseKey(w), []byte("next"))

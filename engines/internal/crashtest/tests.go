@@ -5,27 +5,23 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
-	"time"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/storetest"
 	"orbitbench/engines/internal/vfs"
 )
 
-// Classes are the durabilities to run with.
-func Classes() []engines.Durability {
-	return []engines.Durability{{Class: engines.None}, {Class: engines.Process}, {Class: engines.Interval, Window: 20 * time.Millisecond}, {Class: engines.Sync}}
-}
-
 // States is the test of an engine's crash states: a run of each class, all of
 // whose findings are errors.
-func States(t *testing.T, s Subject) {
+func States[E storetest.Engine](t *testing.T, s storetest.Subject[E]) {
 	t.Helper()
 	states := 120
 	if testing.Short() {
 		states = 20
 	}
-	for _, d := range Classes() {
-		t.Run(d.Class.String(), func(t *testing.T) {
+	for _, class := range []engines.Class{engines.None, engines.Process, engines.Interval, engines.Sync} {
+		t.Run(class.String(), func(t *testing.T) {
+			d := storetest.DurabilityOf(class)
 			for _, err := range Run(t, s, Plan{Durability: d, Seed: seed(1), States: states}) {
 				t.Error(err)
 			}
@@ -35,7 +31,7 @@ func States(t *testing.T, s Subject) {
 
 // FindsLostSyncs is the test of that test: an engine whose syncs are lost, those of
 // files or those of directories, is found.
-func FindsLostSyncs(t *testing.T, s Subject) {
+func FindsLostSyncs[E storetest.Engine](t *testing.T, s storetest.Subject[E]) {
 	t.Helper()
 	for _, dirs := range []bool{false, true} {
 		Finds(t, fmt.Sprintf("syncs of directories lost %v", dirs), s, Plan{
@@ -47,7 +43,7 @@ func FindsLostSyncs(t *testing.T, s Subject) {
 
 // Finds demands that one of several runs of an engine with a flaw finds it: which
 // states a run takes depends on how its goroutines are scheduled.
-func Finds(t *testing.T, flaw string, s Subject, p Plan) {
+func Finds[E storetest.Engine](t *testing.T, flaw string, s storetest.Subject[E], p Plan) {
 	t.Helper()
 	const runs = 20 // most engines are found in the first
 	for n := range uint64(runs) {

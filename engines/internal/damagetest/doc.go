@@ -4,11 +4,7 @@
 //  1. Faults (faults.go): an operation of the file system fails while the engine
 //     commits, takes a checkpoint or opens. What was acknowledged stays, what was not is
 //     refused as a whole, and the engine says which error it was.
-//  2. Limits (bounded.go): whatever is written, the log stays in proportion.
-//  3. Damage (hurt.go, damage.go): [Fill] makes a store with every kind of record,
-//     bits of its files are flipped, sectors zeroed, ends cut off, files removed. A
-//     judge, [Judge] or the engine's own, says whether the store told, and fails the test
-//     if it gave wrong data.
-//
-// Comparisons are of whole stores ([Contents]), versions included.
+//  2. Limits (bounded.go): whatever is written, the log and the memory stay in proportion.
+//  3. Damage (hurt.go, damage.go): bits of the files of closed stores are flipped, sectors zeroed,
+//     ends cut off, files removed. The store tells, and never gives wrong data.
 package damagetest

@@ -10,13 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/storetest"
 	"orbitbench/engines/internal/vfs"
 )
 
+var syncClass = engines.Durability{Class: engines.Sync}
+
 // FailedSync demands that after a write or sync of the log failed nothing is
 // acknowledged any more, reads go on, and a new open finds all that was.
-// config asks for segments of 1 MiB.
-func FailedSync(t *testing.T, s Subject, config map[string]any) {
+func FailedSync[E storetest.Engine](t *testing.T, s storetest.Subject[E]) {
 	for _, fault := range []vfs.Fault{
 		{Op: vfs.OpWrite, Name: ".wal", Times: 1},
 		{Op: vfs.OpWrite, Name: ".wal", Times: 1, Part: 512},
@@ -24,11 +27,11 @@ func FailedSync(t *testing.T, s Subject, config map[string]any) {
 	} {
 		mem := vfs.NewMem()
 		faulty := vfs.NewFaulty(mem)
-		e := s.open(t, faulty, syncClass, config)
+		e := s.MustOpen(t, faulty, syncClass, s.Options(1<<20, nil))
 		for s.Log(e).Stats().DiskBytes < 2<<20 { // the next segment is made in the background
 			time.Sleep(time.Millisecond)
 		}
-		Put(t, e, engines.Nodes, "kept", "1")
+		storetest.Put(t, e, engines.Nodes, "kept", "1")
 		faulty.Set(fault)
 		ctx := context.Background()
 		var b engines.Batch
@@ -47,24 +50,23 @@ func FailedSync(t *testing.T, s Subject, config map[string]any) {
 		if err := e.Close(); !errors.Is(err, engines.ErrFailed) {
 			t.Errorf("close after a failed write: %v, want ErrFailed", err)
 		}
-		e = s.open(t, mem, syncClass, nil)
+		e = s.MustOpen(t, mem, syncClass, nil)
 		value, _, err := e.Get(ctx, engines.Nodes, []byte("kept"), nil)
 		if err != nil || string(value) != "1" && string(value) != "2" {
 			t.Errorf("reopened: %q, %v", value, err)
 		}
-		Put(t, e, engines.Nodes, "kept", "3")
-		mustClose(t, e)
+		storetest.Put(t, e, engines.Nodes, "kept", "3")
+		storetest.MustClose(t, e)
 	}
 }
 
 // FullDisk demands that a commit that finds no room is refused as a whole, reads go on,
 // and commits are taken again when there is room.
-// config asks for segments of 64 KiB and for no checkpoint but those called for.
-func FullDisk(t *testing.T, s Subject, config map[string]any) {
+func FullDisk[E storetest.Engine](t *testing.T, s storetest.Subject[E]) {
 	for _, class := range []engines.Class{engines.Sync, engines.Process} {
 		mem := vfs.NewMem()
-		e := s.open(t, mem, engines.Durability{Class: class}, config)
-		Put(t, e, engines.Nodes, "kept", "1")
+		e := s.MustOpen(t, mem, engines.Durability{Class: class}, s.Options(65536, map[string]any{"log_bytes": -1}))
+		storetest.Put(t, e, engines.Nodes, "kept", "1")
 		mem.SetFree(100_000)
 		ctx := context.Background()
 		value := make([]byte, 3000)
@@ -95,67 +97,101 @@ func FullDisk(t *testing.T, s Subject, config map[string]any) {
 			}
 		}
 		mem.SetFree(-1)
-		Put(t, e, engines.Nodes, "kept", "2")
+		storetest.Put(t, e, engines.Nodes, "kept", "2")
 		if err := e.Checkpoint(ctx); err != nil {
 			t.Errorf("checkpoint with room again: %v", err)
 		}
-		want := ReadAll(t, e)
-		mustClose(t, e)
-		e = s.open(t, mem, engines.Durability{Class: class}, nil)
-		if got := ReadAll(t, e); !got.Equal(want) || len(got) != 2*acked+1 {
+		want := storetest.ReadAll(t, e)
+		storetest.MustClose(t, e)
+		e = s.MustOpen(t, mem, engines.Durability{Class: class}, nil)
+		if got := storetest.ReadAll(t, e); !got.Equal(want) || len(got) != 2*acked+1 {
 			t.Errorf("class %s: reopened with %d records, want %d", class, len(got), 2*acked+1)
 		}
-		mustClose(t, e)
+		storetest.MustClose(t, e)
 	}
 }
 
 // FailedCheckpoint demands that a checkpoint that cannot be written costs nothing but itself.
-// The faults are of operations that every checkpoint has; their error is EIO.
-func FailedCheckpoint(t *testing.T, s Subject, faults []vfs.Fault) {
-	for _, fault := range faults {
+// Every checkpoint does each of the operations on the file, which a part of its name tells.
+func FailedCheckpoint[E storetest.Engine](t *testing.T, s storetest.Subject[E], file string, ops ...vfs.Op) {
+	for _, op := range ops {
+		fault := vfs.Fault{Op: op, Name: file}
 		mem := vfs.NewMem()
 		faulty := vfs.NewFaulty(mem)
-		e := s.open(t, faulty, syncClass, s.Config)
+		e := s.MustOpen(t, faulty, syncClass, s.Busy)
 		for i := range 50 {
-			Put(t, e, engines.Nodes, fmt.Sprint(i), "value")
+			storetest.Put(t, e, engines.Nodes, fmt.Sprint(i), "value")
 		}
 		faulty.Set(fault)
 		if err := e.Checkpoint(context.Background()); !errors.Is(err, unix.EIO) {
 			t.Errorf("checkpoint with %+v: %v, want EIO", fault, err)
 		}
-		Put(t, e, engines.Nodes, "after", "1")
+		storetest.Put(t, e, engines.Nodes, "after", "1")
 		faulty.Set()
 		if err := e.Checkpoint(context.Background()); err != nil {
 			t.Errorf("checkpoint after %+v: %v", fault, err)
 		}
-		want := ReadAll(t, e)
-		mustClose(t, e)
-		e = s.open(t, mem, syncClass, nil)
-		if got := ReadAll(t, e); !got.Equal(want) {
+		want := storetest.ReadAll(t, e)
+		storetest.MustClose(t, e)
+		e = s.MustOpen(t, mem, syncClass, nil)
+		if got := storetest.ReadAll(t, e); !got.Equal(want) {
 			t.Errorf("reopened with %d records, want %d", len(got), len(want))
 		}
-		mustClose(t, e)
+		storetest.MustClose(t, e)
 	}
 }
 
-// FailedOpen demands that an open that fails leaves the directory free for the next one.
-// mem is a closed store of class process that holds want.
-func FailedOpen(t *testing.T, s Subject, mem *vfs.Mem, want Contents, faults []vfs.Fault) {
+// FailedOpen demands that an open that fails leaves the directory free for the next one. own are
+// faults of what only this engine reads.
+func FailedOpen[E storetest.Engine](t *testing.T, s storetest.Subject[E], own ...vfs.Fault) {
 	process := engines.Durability{Class: engines.Process}
-	for _, fault := range faults {
-		faulty := vfs.NewFaulty(Clone(mem), fault)
-		e, err := s.try(faulty, process, s.Config)
+	mem, want := storetest.ClosedStore(t, s, storetest.Closed{Durability: process})
+	for _, fault := range append(own,
+		vfs.Fault{Op: vfs.OpWrite, Name: meta.Name}, vfs.Fault{Op: vfs.OpRead, Name: meta.Name}, vfs.Fault{Op: vfs.OpRename, Name: meta.Name},
+		vfs.Fault{Op: vfs.OpRead, Name: ".wal"}, vfs.Fault{Op: vfs.OpReadDir}, vfs.Fault{Op: vfs.OpSyncDir}) {
+		faulty := vfs.NewFaulty(storetest.Clone(mem), fault)
+		e, err := s.Try(faulty, process, s.Busy)
 		if err == nil {
 			t.Errorf("open with %+v succeeds", fault)
-			mustClose(t, e)
+			storetest.MustClose(t, e)
 		} else if !errors.Is(err, unix.EIO) {
 			t.Errorf("open with %+v: %v, want EIO", fault, err)
 		}
 		faulty.Set()
-		e = s.open(t, faulty, process, s.Config)
-		if got := ReadAll(t, e); !got.Equal(want) {
+		e = s.MustOpen(t, faulty, process, s.Busy)
+		if got := storetest.ReadAll(t, e); !got.Equal(want) {
 			t.Errorf("after a failed open: %d records, want %d", len(got), len(want))
 		}
-		mustClose(t, e)
+		storetest.MustClose(t, e)
 	}
+}
+
+// FailedLater demands that a log that cannot be opened after a clean close leaves a store that can be read.
+// rest, if not nil, checks what else is known of its records.
+func FailedLater[E storetest.Engine](t *testing.T, s storetest.Subject[E], rest func(e E, records int)) {
+	process := engines.Durability{Class: engines.Process}
+	mem, want := storetest.ClosedStore(t, s, storetest.Closed{Durability: process, OnClose: true})
+	faulty := vfs.NewFaulty(mem, vfs.Fault{Op: vfs.OpMap, Name: ".wal"})
+	ctx := context.Background()
+	e := s.MustOpen(t, faulty, process, s.Busy)
+	if got := storetest.ReadAll(t, e); !got.Equal(want) {
+		t.Errorf("%d records, want %d", len(got), len(want))
+	}
+	var b engines.Batch
+	b.Put(engines.Nodes, []byte("k"), nil)
+	for what, err := range map[string]error{"commit": e.Apply(ctx, &b), "checkpoint": e.Checkpoint(ctx), "snapshot": e.Snapshot(ctx, "/copy")} {
+		if !errors.Is(err, unix.EIO) {
+			t.Errorf("%s: %v, want EIO", what, err)
+		}
+	}
+	if rest != nil {
+		rest(e, len(want))
+	}
+	if err := e.Close(); !errors.Is(err, unix.EIO) {
+		t.Errorf("close: %v, want EIO", err)
+	}
+	faulty.Set()
+	e = s.MustOpen(t, faulty, process, s.Busy)
+	storetest.Put(t, e, engines.Nodes, "k", "v")
+	storetest.MustClose(t, e)
 }

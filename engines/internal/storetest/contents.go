@@ -1,4 +1,4 @@
-package damagetest
+package storetest
 
 import (
 	"context"
@@ -7,43 +7,8 @@ import (
 	"testing"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/crashtest"
 	"orbitbench/engines/internal/vfs"
-	"orbitbench/engines/internal/wal"
 )
-
-// Subject is an engine under test. Its store is in [crashtest.Dir].
-type Subject struct {
-	Open func(ctx context.Context, fs vfs.FS, o engines.Options) (crashtest.Engine, error)
-	// Verify checks a closed store.
-	Verify func(ctx context.Context, fs vfs.FS) error
-	// Log returns the log of an open store that has been opened as a new one.
-	Log func(e crashtest.Engine) *wal.Log
-	// Config is one with which the engine rotates and checkpoints all the time.
-	Config map[string]any
-}
-
-var syncClass = engines.Durability{Class: engines.Sync}
-
-func (s Subject) try(fs vfs.FS, d engines.Durability, config map[string]any) (crashtest.Engine, error) {
-	return s.Open(context.Background(), fs, engines.Options{Dir: crashtest.Dir, Durability: d, Config: config})
-}
-
-func (s Subject) open(t *testing.T, fs vfs.FS, d engines.Durability, config map[string]any) crashtest.Engine {
-	t.Helper()
-	e, err := s.Open(context.Background(), fs, engines.Options{Dir: crashtest.Dir, Durability: d, Config: config, Logf: t.Logf})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-func mustClose(t *testing.T, e engines.Engine) {
-	t.Helper()
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // Contents is what a store holds, for comparison: "keyspace/key" to "version/value",
 // both in hex.
