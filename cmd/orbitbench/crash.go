@@ -191,7 +191,12 @@ func (a *app) crashReplay(ctx context.Context, f *crashFlags) (err error) {
 	if err != nil {
 		return usage(err)
 	}
-	scratch, err := os.MkdirTemp(data, "orbitbench-crash-replay-")
+	occupation, err := runner.Occupy(data, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, occupation.End()) }()
+	scratch, err := crash.MakeScratch(data, "replay")
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 
 	"orbitbench/engines/all"
 	"orbitbench/harness/crash"
-	"orbitbench/harness/crash/record"
 	"orbitbench/harness/env"
 	"orbitbench/harness/result"
 	"orbitbench/harness/runner"
@@ -125,7 +124,7 @@ func (r *crashRun) run(ctx context.Context) (err error) {
 	if err := result.WriteRun(r.out, r.record); err != nil {
 		return err
 	}
-	occupation, err := runner.Occupy(r.plan.DataDir, func() error { return record.CleanLeftovers(r.plan.DataDir) })
+	occupation, err := runner.Occupy(r.plan.DataDir, func() error { return crash.RemoveScratch(r.plan.DataDir) })
 	if err != nil {
 		fmt.Fprintf(r.stderr, "warning: what a killed run left in %s could not be removed: %v\n", r.plan.DataDir, err)
 	}

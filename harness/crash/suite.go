@@ -105,7 +105,7 @@ func (s *Suite) Run(ctx context.Context, c *Cell) (*result.Cell, error) {
 
 // in calls f with a directory of its own.
 func (s *Suite) in(key string, f func(dir string) error) (err error) {
-	dir, err := os.MkdirTemp(s.Scratch, "orbitbench-crash-"+key+"-")
+	dir, err := MakeScratch(s.Scratch, key)
 	if err != nil {
 		return err
 	}

@@ -55,10 +55,7 @@ func try(method string) error {
 	if err == nil {
 		err = s.Close()
 	}
-	if err != nil {
-		return errors.Join(err, CleanLeftovers(base))
-	}
-	return os.RemoveAll(base)
+	return errors.Join(err, Clear(base))
 }
 
 // equipped returns nil, or what a method needs that is not here.
@@ -118,9 +115,9 @@ func fusermount(dir string) error {
 	return nil
 }
 
-// CleanLeftovers unmounts and removes what a killed run left below base, and detaches its loop
-// devices. No other run may use base at the time.
-func CleanLeftovers(base string) error {
+// Clear removes base, a directory that was made for stages, with all that they left there when their
+// process was killed: mounts, loop devices, files. base itself is not unmounted. No process may use it.
+func Clear(base string) error {
 	base, err := filepath.Abs(base)
 	if err != nil {
 		return err
@@ -140,19 +137,13 @@ func CleanLeftovers(base string) error {
 		}
 	}
 	errs = append(errs, detachBelow(base))
-	for _, pattern := range []string{"fuse-*", "mount-*", "state-*", "loop*"} {
-		left, _ := filepath.Glob(filepath.Join(base, pattern))
-		for _, dir := range left {
-			if again, err := mountsBelow(dir); err != nil || len(again) > 0 {
-				continue // never delete through a mount
-			}
-			errs = append(errs, os.RemoveAll(dir))
-		}
+	if again, err := mountsBelow(base); err != nil || len(again) > 0 {
+		return errors.Join(append(errs, err)...) // never delete through a mount
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, os.RemoveAll(base))...)
 }
 
-// mountsBelow lists the mount points below a directory, the latest first.
+// mountsBelow lists the mount points below a directory, itself left out, the latest first.
 func mountsBelow(base string) ([]string, error) {
 	info, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -168,7 +159,7 @@ func mountsBelow(base string) ([]string, error) {
 			continue
 		}
 		dir := unescape(fields[4])
-		if rest, ok := strings.CutPrefix(dir, base); ok && (rest == "" || rest[0] == '/') {
+		if strings.HasPrefix(dir, base+"/") {
 			points = append(points, dir)
 		}
 	}
@@ -205,7 +196,10 @@ func detachBelow(base string) error {
 			continue
 		}
 		name := strings.TrimSuffix(strings.TrimSpace(string(backing)), " (deleted)")
-		if !strings.HasPrefix(name, base+"/") && !strings.HasSuffix(name, "memfd:"+fsName+":"+base) {
+		if _, at, ok := strings.Cut(name, "memfd:"+fsName+":"); ok {
+			name = at // where the stage is whose image lies in memory
+		}
+		if name != base && !strings.HasPrefix(name, base+"/") {
 			continue
 		}
 		device := "/dev/" + filepath.Base(filepath.Dir(filepath.Dir(file)))

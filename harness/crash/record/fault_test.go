@@ -2,11 +2,14 @@ package record
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func fileStageOf(t *testing.T, model string) FileStage {
@@ -102,8 +105,9 @@ func TestRecordedOperations(t *testing.T) {
 }
 
 // What a killed run leaves is found by its mount points and removed.
-func TestCleanLeftovers(t *testing.T) {
-	dir := base(t)
+func TestClear(t *testing.T) {
+	dir := filepath.Join(base(t), "stages")
+	require.NoError(t, os.Mkdir(dir, 0o755))
 	if err := Available(MountExt4); err == nil {
 		s, err := NewBlockStage(context.Background(), dir, MountExt4)
 		require.NoError(t, err)
@@ -117,9 +121,32 @@ func TestCleanLeftovers(t *testing.T) {
 	points, err := mountsBelow(dir)
 	require.NoError(t, err)
 	require.NotEmpty(t, points)
-	require.NoError(t, CleanLeftovers(dir))
+	require.NoError(t, Clear(dir))
 	points, err = mountsBelow(dir)
 	require.NoError(t, err)
 	require.Empty(t, points)
+	require.NoDirExists(t, dir)
 	require.Equal(t, "/a b", unescape(`/a\040b`))
+}
+
+// A file system that somebody mounted beside or at the directory stays.
+func TestClearLeavesOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	at := base(t)
+	if err := unix.Mount("orbitbench-test", at, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skip("no tmpfs can be mounted here: ", err)
+	}
+	defer unix.Unmount(at, unix.MNT_DETACH)
+	for _, name := range []string{"stages", "stages2"} {
+		require.NoError(t, os.Mkdir(filepath.Join(at, name), 0o755))
+	}
+	beside := filepath.Join(at, "stages2")
+	require.NoError(t, unix.Mount("orbitbench-test", beside, "tmpfs", 0, "size=1m"))
+	defer unix.Unmount(beside, unix.MNT_DETACH)
+	require.NoError(t, Clear(filepath.Join(at, "stages")))
+	points, err := mountsBelow(filepath.Dir(at))
+	require.NoError(t, err)
+	require.Equal(t, []string{beside, at}, points)
 }
