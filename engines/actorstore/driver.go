@@ -2,9 +2,9 @@ package actorstore
 
 import (
 	"context"
-	"fmt"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
 )
@@ -34,8 +34,7 @@ func (Driver) Info() engines.Info {
 // Config is the engine's own configuration. A zero value in Options.Config is
 // replaced by the default where one is given.
 type Config struct {
-	// SegmentBytes is the size of a log segment: 16384 to 4 GiB; default 33554432.
-	SegmentBytes int64 `json:"segment_bytes"`
+	wal.Config
 	// CheckpointLogBytes is how much log may pile up before a checkpoint is taken: the
 	// larger of this and the size of the last one. Default 268435456; -1: only
 	// Checkpoint and Close take one.
@@ -56,17 +55,6 @@ type Config struct {
 	// SeriesTailPoints is how many points of time series may lie in the index before
 	// a checkpoint seals them into blocks: 1 or more; default 1000000.
 	SeriesTailPoints int64 `json:"series_tail_points"`
-	// WALBufferSize is the size in bytes of each of the two buffers of class sync; default 1048576.
-	WALBufferSize int `json:"wal_buffer_size"`
-	// WALSyncInterval is the time in seconds between syncs of the log under the
-	// classes none and process; 0, the default, leaves that to the kernel. Class
-	// interval syncs by its window and class sync at each commit, whatever this says.
-	WALSyncInterval float64 `json:"wal_sync_interval"`
-	// GroupCommitMax is the number of commits in a group above which the leader
-	// no longer waits for more; default 128, -1: it never waits.
-	GroupCommitMax int `json:"group_commit_max"`
-	// GroupCommitWait is the part of the mean sync time that a leader waits at most; default 0.6.
-	GroupCommitWait float64 `json:"group_commit_wait"`
 	// MemoryLimitBytes bounds the memory of records; beyond it commits that need
 	// more are refused with ErrFull. 0, the default: 64 GiB, which is what a
 	// record reference can address.
@@ -75,15 +63,12 @@ type Config struct {
 
 func defaults(o engines.Options) Config {
 	return Config{
-		SegmentBytes:       32 << 20,
+		Config:             wal.DefaultConfig(),
 		CheckpointLogBytes: 256 << 20,
 		CheckpointOnClose:  true,
 		CheckpointShare:    0.5,
 		QueryCacheBytes:    o.Memory(),
 		SeriesTailPoints:   1_000_000,
-		WALBufferSize:      1 << 20,
-		GroupCommitMax:     128,
-		GroupCommitWait:    0.6,
 	}
 }
 
@@ -104,54 +89,31 @@ func (d Driver) configure(o engines.Options) (Config, error) {
 	if err := o.DecodeConfig(&c); err != nil {
 		return Config{}, err
 	}
-	orDefault(&c.SegmentBytes, def.SegmentBytes)
-	orDefault(&c.CheckpointLogBytes, def.CheckpointLogBytes)
-	orDefault(&c.CheckpointShare, def.CheckpointShare)
-	orDefault(&c.QueryCacheBytes, def.QueryCacheBytes)
-	orDefault(&c.SeriesTailPoints, def.SeriesTailPoints)
-	orDefault(&c.WALBufferSize, def.WALBufferSize)
-	orDefault(&c.GroupCommitMax, def.GroupCommitMax)
-	orDefault(&c.GroupCommitWait, def.GroupCommitWait)
+	c.Fill()
+	storedir.OrDefault(&c.CheckpointLogBytes, def.CheckpointLogBytes)
+	storedir.OrDefault(&c.CheckpointShare, def.CheckpointShare)
+	storedir.OrDefault(&c.QueryCacheBytes, def.QueryCacheBytes)
+	storedir.OrDefault(&c.SeriesTailPoints, def.SeriesTailPoints)
 	return c, c.validate()
 }
 
-func orDefault[T comparable](field *T, def T) {
-	var zero T
-	if *field == zero {
-		*field = def
-	}
-}
-
 func (c Config) validate() error {
-	bad := func(name string, got any, want string) error {
-		return fmt.Errorf("%w: %s = %v, want %s", engines.ErrInvalid, name, got, want)
-	}
 	const century = 100 * 365 * 24 * 3600
 	switch {
-	case c.SegmentBytes < 16<<10 || c.SegmentBytes > 4<<30:
-		return bad("segment_bytes", c.SegmentBytes, "16384 to 4294967296")
 	case c.CheckpointLogBytes < -1:
-		return bad("checkpoint_log_bytes", c.CheckpointLogBytes, "-1 or more")
+		return storedir.Bad("checkpoint_log_bytes", c.CheckpointLogBytes, "-1 or more")
 	case !(c.CheckpointShare > 0 && c.CheckpointShare <= 1):
-		return bad("checkpoint_share", c.CheckpointShare, "above 0, at most 1")
+		return storedir.Bad("checkpoint_share", c.CheckpointShare, "above 0, at most 1")
 	case c.QueryCacheBytes < 1:
-		return bad("query_cache_bytes", c.QueryCacheBytes, "1 or more")
+		return storedir.Bad("query_cache_bytes", c.QueryCacheBytes, "1 or more")
 	case c.QueryCacheTTLSeconds < 0 || c.QueryCacheTTLSeconds > century:
-		return bad("query_cache_ttl_seconds", c.QueryCacheTTLSeconds, "0 to a hundred years")
+		return storedir.Bad("query_cache_ttl_seconds", c.QueryCacheTTLSeconds, "0 to a hundred years")
 	case c.SeriesTailPoints < 1:
-		return bad("series_tail_points", c.SeriesTailPoints, "1 or more")
-	case c.WALBufferSize < 16<<10 || c.WALBufferSize > 1<<30:
-		return bad("wal_buffer_size", c.WALBufferSize, "16384 to 1073741824")
-	case !(c.WALSyncInterval >= 0 && c.WALSyncInterval <= 3600):
-		return bad("wal_sync_interval", c.WALSyncInterval, "0 to 3600 seconds")
-	case c.GroupCommitMax < -1:
-		return bad("group_commit_max", c.GroupCommitMax, "-1 or more")
-	case !(c.GroupCommitWait > 0 && c.GroupCommitWait <= 10):
-		return bad("group_commit_wait", c.GroupCommitWait, "above 0, at most 10")
+		return storedir.Bad("series_tail_points", c.SeriesTailPoints, "1 or more")
 	case c.MemoryLimitBytes < 0:
-		return bad("memory_limit_bytes", c.MemoryLimitBytes, "0 or more")
+		return storedir.Bad("memory_limit_bytes", c.MemoryLimitBytes, "0 or more")
 	}
-	return nil
+	return c.Config.Validate()
 }
 
 // Open is engines.Driver.
@@ -164,17 +126,7 @@ func (d Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, er
 }
 
 func (e *engine) logOptions() wal.Options {
-	c := e.config
-	return wal.Options{
-		FS:           e.fs,
-		Dir:          e.path(logName),
-		Class:        e.durability.Class,
-		Window:       e.durability.Window,
-		SegmentBytes: c.SegmentBytes,
-		BufferBytes:  c.WALBufferSize,
-		CohortMax:    c.GroupCommitMax,
-		CohortWait:   c.GroupCommitWait,
-		OnSpan:       e.spans.Add,
-		Logf:         e.logf,
-	}
+	o := e.config.Options(e.durability)
+	o.FS, o.Dir, o.OnSpan, o.Logf = e.fs, e.path(logName), e.spans.Add, e.logf
+	return o
 }

@@ -126,53 +126,31 @@ func (e *engine) closeMemory() {
 	}
 }
 
-// loop is the background work: checkpoints when the log has grown, syncs by
-// the clock, and entries of the query cache that have run out.
+// loop is the background work: checkpoints when the log has grown, and syncs by the clock.
 func (e *engine) loop() {
 	defer e.background.Done()
-	const poll = 50 * time.Millisecond
-	tick := time.NewTicker(poll)
+	e.log.Upkeep(e.stopped, e.wantsCheckpoint, e.lockedCheckpoint)
+}
+
+// sweep deletes entries of the query cache that have run out, by the clock.
+func (e *engine) sweep() {
+	defer e.background.Done()
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	lastSync, lastSweep := time.Now(), time.Now()
-	var retry time.Time
 	for {
 		select {
 		case <-e.stopped.Done():
 			return
 		case <-tick.C:
 		}
-		if every := e.syncEvery(); every > 0 && time.Since(lastSync) >= every {
-			lastSync = time.Now()
-			if err := e.log.Sync(); err != nil {
-				e.logf("actorstore %s: %v", e.dir, err)
-				return
-			}
-		}
-		if time.Since(lastSweep) >= time.Second {
-			lastSweep = time.Now()
-			if err := e.sweepCache(e.stopped); err != nil && e.stopped.Err() == nil {
-				e.logf("actorstore %s: removing cache entries that have run out: %v", e.dir, err)
-			}
-		}
-		if !e.wantsCheckpoint() || time.Now().Before(retry) {
-			continue
-		}
-		err := e.lockedCheckpoint(e.stopped)
+		err := e.sweepCache(e.stopped)
 		if errors.Is(err, engines.ErrFailed) {
 			return
 		}
 		if err != nil && e.stopped.Err() == nil {
-			e.logf("actorstore %s: checkpoint: %v; the log is kept", e.dir, err)
-			retry = time.Now().Add(time.Second)
+			e.logf("actorstore %s: removing cache entries that have run out: %v", e.dir, err)
 		}
 	}
-}
-
-func (e *engine) syncEvery() time.Duration {
-	if e.durability.Class > engines.Process {
-		return 0
-	}
-	return time.Duration(e.config.WALSyncInterval * float64(time.Second))
 }
 
 // Spans is engines.Spanner.

@@ -43,8 +43,9 @@ func openAt(ctx context.Context, fsys vfs.FS, o engines.Options, now func() int6
 		}
 		return nil, errors.Join(storedir.FullDevice(err), e.dirLock.Close())
 	}
-	e.background.Add(2)
+	e.background.Add(3)
 	go e.loop()
+	go e.sweep()
 	go e.warm()
 	return e, nil
 }

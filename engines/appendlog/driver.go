@@ -2,9 +2,9 @@ package appendlog
 
 import (
 	"context"
-	"fmt"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
 )
@@ -32,8 +32,7 @@ func (Driver) Info() engines.Info {
 // Config is the engine's own configuration. A zero value in Options.Config is
 // replaced by the default where one is given.
 type Config struct {
-	// SegmentBytes is the size of a log segment: 16384 to 4 GiB; default 33554432.
-	SegmentBytes int64 `json:"segment_bytes"`
+	wal.Config
 	// SnapshotLogBytes is how much log may pile up before a snapshot is taken: the
 	// larger of this and the size of the last snapshot. Default 268435456; -1: only
 	// Checkpoint and Close take one.
@@ -45,17 +44,6 @@ type Config struct {
 	// SnapshotShare is the part of the time that a background snapshot may keep
 	// the device busy: above 0, at most 1 (no rest). Default 0.5.
 	SnapshotShare float64 `json:"snapshot_share"`
-	// WALBufferSize is the size in bytes of each of the two buffers of class sync; default 1048576.
-	WALBufferSize int `json:"wal_buffer_size"`
-	// WALSyncInterval is the time in seconds between syncs of the log under the
-	// classes none and process; 0, the default, leaves that to the kernel. Class
-	// interval syncs by its window and class sync at each commit, whatever this says.
-	WALSyncInterval float64 `json:"wal_sync_interval"`
-	// GroupCommitMax is the number of commits in a group above which the leader
-	// no longer waits for more; default 128, -1: it never waits.
-	GroupCommitMax int `json:"group_commit_max"`
-	// GroupCommitWait is the part of the mean sync time that a leader waits at most; default 0.6.
-	GroupCommitWait float64 `json:"group_commit_wait"`
 	// MemoryLimitBytes bounds the memory of records; beyond it commits that need
 	// more are refused with ErrFull. 0, the default: 64 GiB, which is what a
 	// record reference can address.
@@ -64,13 +52,10 @@ type Config struct {
 
 func defaults() Config {
 	return Config{
-		SegmentBytes:     32 << 20,
+		Config:           wal.DefaultConfig(),
 		SnapshotLogBytes: 256 << 20,
 		SnapshotOnClose:  true,
 		SnapshotShare:    0.5,
-		WALBufferSize:    1 << 20,
-		GroupCommitMax:   128,
-		GroupCommitWait:  0.6,
 	}
 }
 
@@ -91,49 +76,22 @@ func (d Driver) configure(o engines.Options) (Config, error) {
 	if err := o.DecodeConfig(&c); err != nil {
 		return Config{}, err
 	}
-	for _, z := range []struct{ got, def *int64 }{{&c.SegmentBytes, &def.SegmentBytes}, {&c.SnapshotLogBytes, &def.SnapshotLogBytes}} {
-		if *z.got == 0 {
-			*z.got = *z.def
-		}
-	}
-	if c.WALBufferSize == 0 {
-		c.WALBufferSize = def.WALBufferSize
-	}
-	if c.SnapshotShare == 0 {
-		c.SnapshotShare = def.SnapshotShare
-	}
-	if c.GroupCommitMax == 0 {
-		c.GroupCommitMax = def.GroupCommitMax
-	}
-	if c.GroupCommitWait == 0 {
-		c.GroupCommitWait = def.GroupCommitWait
-	}
+	c.Fill()
+	storedir.OrDefault(&c.SnapshotLogBytes, def.SnapshotLogBytes)
+	storedir.OrDefault(&c.SnapshotShare, def.SnapshotShare)
 	return c, c.validate()
 }
 
 func (c Config) validate() error {
-	bad := func(name string, got any, want string) error {
-		return fmt.Errorf("%w: %s = %v, want %s", engines.ErrInvalid, name, got, want)
-	}
 	switch {
-	case c.SegmentBytes < 16<<10 || c.SegmentBytes > 4<<30:
-		return bad("segment_bytes", c.SegmentBytes, "16384 to 4294967296")
 	case c.SnapshotLogBytes < -1:
-		return bad("snapshot_log_bytes", c.SnapshotLogBytes, "-1 or more")
+		return storedir.Bad("snapshot_log_bytes", c.SnapshotLogBytes, "-1 or more")
 	case !(c.SnapshotShare > 0 && c.SnapshotShare <= 1):
-		return bad("snapshot_share", c.SnapshotShare, "above 0, at most 1")
-	case c.WALBufferSize < 16<<10 || c.WALBufferSize > 1<<30:
-		return bad("wal_buffer_size", c.WALBufferSize, "16384 to 1073741824")
-	case !(c.WALSyncInterval >= 0 && c.WALSyncInterval <= 3600):
-		return bad("wal_sync_interval", c.WALSyncInterval, "0 to 3600 seconds")
-	case c.GroupCommitMax < -1:
-		return bad("group_commit_max", c.GroupCommitMax, "-1 or more")
-	case !(c.GroupCommitWait > 0 && c.GroupCommitWait <= 10):
-		return bad("group_commit_wait", c.GroupCommitWait, "above 0, at most 10")
+		return storedir.Bad("snapshot_share", c.SnapshotShare, "above 0, at most 1")
 	case c.MemoryLimitBytes < 0:
-		return bad("memory_limit_bytes", c.MemoryLimitBytes, "0 or more")
+		return storedir.Bad("memory_limit_bytes", c.MemoryLimitBytes, "0 or more")
 	}
-	return nil
+	return c.Config.Validate()
 }
 
 // Open is engines.Driver.
@@ -146,17 +104,7 @@ func (d Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, er
 }
 
 func (e *engine) logOptions() wal.Options {
-	c := e.config
-	return wal.Options{
-		FS:           e.fs,
-		Dir:          e.path(logName),
-		Class:        e.durability.Class,
-		Window:       e.durability.Window,
-		SegmentBytes: c.SegmentBytes,
-		BufferBytes:  c.WALBufferSize,
-		CohortMax:    c.GroupCommitMax,
-		CohortWait:   c.GroupCommitWait,
-		OnSpan:       e.spans.Add,
-		Logf:         e.logf,
-	}
+	o := e.config.Options(e.durability)
+	o.FS, o.Dir, o.OnSpan, o.Logf = e.fs, e.path(logName), e.spans.Add, e.logf
+	return o
 }

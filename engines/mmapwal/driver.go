@@ -2,9 +2,9 @@ package mmapwal
 
 import (
 	"context"
-	"fmt"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
 )
@@ -32,14 +32,13 @@ func (Driver) Info() engines.Info {
 // Config is the engine's own configuration. A zero value in Options.Config is
 // replaced by the default where one is given.
 type Config struct {
+	wal.Config
 	// ExtentBytes is by how much the table file grows, and the length of a mapping: a power of two,
 	// 2097152 to 268435456; default 16777216. A store keeps the value with which it was made.
 	ExtentBytes int64 `json:"extent_bytes"`
 	// TableLimitBytes bounds the table file; beyond it commits that need more are refused
 	// with ErrFull. 0, the default: 64 GiB, which is what a reference can address.
 	TableLimitBytes int64 `json:"table_limit_bytes"`
-	// SegmentBytes is the size of a log segment: 16384 to 4 GiB; default 33554432.
-	SegmentBytes int64 `json:"segment_bytes"`
 	// CheckpointLogBytes is how much log may pile up before a checkpoint is taken: the
 	// larger of this and the size of the last checkpoint. Default 268435456; -1: only
 	// Checkpoint and Close take one.
@@ -49,29 +48,15 @@ type Config struct {
 	// CheckpointShare is the part of the time that a background checkpoint may keep
 	// the device busy: above 0, at most 1 (no rest). Default 0.5.
 	CheckpointShare float64 `json:"checkpoint_share"`
-	// WALBufferSize is the size in bytes of each of the two buffers of class sync; default 1048576.
-	WALBufferSize int `json:"wal_buffer_size"`
-	// WALSyncInterval is the time in seconds between syncs of the log under the
-	// classes none and process; 0, the default, leaves that to the kernel. Class
-	// interval syncs by its window and class sync at each commit, whatever this says.
-	WALSyncInterval float64 `json:"wal_sync_interval"`
-	// GroupCommitMax is the number of commits in a group above which the leader
-	// no longer waits for more; default 128, -1: it never waits.
-	GroupCommitMax int `json:"group_commit_max"`
-	// GroupCommitWait is the part of the mean sync time that a leader waits at most; default 0.6.
-	GroupCommitWait float64 `json:"group_commit_wait"`
 }
 
 func defaults() Config {
 	return Config{
+		Config:             wal.DefaultConfig(),
 		ExtentBytes:        16 << 20,
-		SegmentBytes:       32 << 20,
 		CheckpointLogBytes: 256 << 20,
 		CheckpointOnClose:  true,
 		CheckpointShare:    0.5,
-		WALBufferSize:      1 << 20,
-		GroupCommitMax:     128,
-		GroupCommitWait:    0.6,
 	}
 }
 
@@ -92,53 +77,25 @@ func (d Driver) configure(o engines.Options) (Config, error) {
 	if err := o.DecodeConfig(&c); err != nil {
 		return Config{}, err
 	}
-	for _, z := range []struct{ got, def *int64 }{
-		{&c.ExtentBytes, &def.ExtentBytes}, {&c.SegmentBytes, &def.SegmentBytes}, {&c.CheckpointLogBytes, &def.CheckpointLogBytes},
-	} {
-		if *z.got == 0 {
-			*z.got = *z.def
-		}
-	}
-	if c.WALBufferSize == 0 {
-		c.WALBufferSize = def.WALBufferSize
-	}
-	if c.CheckpointShare == 0 {
-		c.CheckpointShare = def.CheckpointShare
-	}
-	if c.GroupCommitMax == 0 {
-		c.GroupCommitMax = def.GroupCommitMax
-	}
-	if c.GroupCommitWait == 0 {
-		c.GroupCommitWait = def.GroupCommitWait
-	}
+	c.Fill()
+	storedir.OrDefault(&c.ExtentBytes, def.ExtentBytes)
+	storedir.OrDefault(&c.CheckpointLogBytes, def.CheckpointLogBytes)
+	storedir.OrDefault(&c.CheckpointShare, def.CheckpointShare)
 	return c, c.validate()
 }
 
 func (c Config) validate() error {
-	bad := func(name string, got any, want string) error {
-		return fmt.Errorf("%w: %s = %v, want %s", engines.ErrInvalid, name, got, want)
-	}
 	switch {
 	case c.ExtentBytes < minExtentPages*pageBytes || c.ExtentBytes > maxExtentPages*pageBytes || c.ExtentBytes&(c.ExtentBytes-1) != 0:
-		return bad("extent_bytes", c.ExtentBytes, "a power of two from 2097152 to 268435456")
+		return storedir.Bad("extent_bytes", c.ExtentBytes, "a power of two from 2097152 to 268435456")
 	case c.TableLimitBytes < 0 || c.TableLimitBytes > maxPages*pageBytes:
-		return bad("table_limit_bytes", c.TableLimitBytes, "0 to 68719476736")
-	case c.SegmentBytes < 16<<10 || c.SegmentBytes > 4<<30:
-		return bad("segment_bytes", c.SegmentBytes, "16384 to 4294967296")
+		return storedir.Bad("table_limit_bytes", c.TableLimitBytes, "0 to 68719476736")
 	case c.CheckpointLogBytes < -1:
-		return bad("checkpoint_log_bytes", c.CheckpointLogBytes, "-1 or more")
+		return storedir.Bad("checkpoint_log_bytes", c.CheckpointLogBytes, "-1 or more")
 	case !(c.CheckpointShare > 0 && c.CheckpointShare <= 1):
-		return bad("checkpoint_share", c.CheckpointShare, "above 0, at most 1")
-	case c.WALBufferSize < 16<<10 || c.WALBufferSize > 1<<30:
-		return bad("wal_buffer_size", c.WALBufferSize, "16384 to 1073741824")
-	case !(c.WALSyncInterval >= 0 && c.WALSyncInterval <= 3600):
-		return bad("wal_sync_interval", c.WALSyncInterval, "0 to 3600 seconds")
-	case c.GroupCommitMax < -1:
-		return bad("group_commit_max", c.GroupCommitMax, "-1 or more")
-	case !(c.GroupCommitWait > 0 && c.GroupCommitWait <= 10):
-		return bad("group_commit_wait", c.GroupCommitWait, "above 0, at most 10")
+		return storedir.Bad("checkpoint_share", c.CheckpointShare, "above 0, at most 1")
 	}
-	return nil
+	return c.Config.Validate()
 }
 
 // Open is engines.Driver.
@@ -151,17 +108,7 @@ func (d Driver) Open(ctx context.Context, o engines.Options) (engines.Engine, er
 }
 
 func (e *engine) logOptions() wal.Options {
-	c := e.config
-	return wal.Options{
-		FS:           e.fs,
-		Dir:          e.path(logName),
-		Class:        e.durability.Class,
-		Window:       e.durability.Window,
-		SegmentBytes: c.SegmentBytes,
-		BufferBytes:  c.WALBufferSize,
-		CohortMax:    c.GroupCommitMax,
-		CohortWait:   c.GroupCommitWait,
-		OnSpan:       e.spans.Add,
-		Logf:         e.logf,
-	}
+	o := e.config.Options(e.durability)
+	o.FS, o.Dir, o.OnSpan, o.Logf = e.fs, e.path(logName), e.spans.Add, e.logf
+	return o
 }

@@ -217,43 +217,7 @@ func (e *engine) closeMemory() {
 // loop is the background work: checkpoints when the log has grown, and syncs by the clock.
 func (e *engine) loop() {
 	defer e.background.Done()
-	const poll = 50 * time.Millisecond
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	lastSync := time.Now()
-	var retry time.Time
-	for {
-		select {
-		case <-e.stopped.Done():
-			return
-		case <-tick.C:
-		}
-		if every := e.syncEvery(); every > 0 && time.Since(lastSync) >= every {
-			lastSync = time.Now()
-			if err := e.log.Sync(); err != nil {
-				e.logf("mmapwal %s: %v", e.dir, err)
-				return
-			}
-		}
-		if !e.wantsCheckpoint() || time.Now().Before(retry) {
-			continue
-		}
-		err := e.Checkpoint(e.stopped)
-		if errors.Is(err, engines.ErrFailed) {
-			return
-		}
-		if err != nil && e.stopped.Err() == nil {
-			e.logf("mmapwal %s: checkpoint: %v; the log is kept", e.dir, err)
-			retry = time.Now().Add(time.Second)
-		}
-	}
-}
-
-func (e *engine) syncEvery() time.Duration {
-	if e.durability.Class > engines.Process {
-		return 0
-	}
-	return time.Duration(e.config.WALSyncInterval * float64(time.Second))
+	e.log.Upkeep(e.stopped, e.wantsCheckpoint, e.Checkpoint)
 }
 
 // wakeGrower has the table grow before somebody waits for it.

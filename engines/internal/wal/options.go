@@ -56,6 +56,9 @@ type Options struct {
 	// CohortWait is the part of the mean sync time that a leader waits at most; 0 means 0.6.
 	CohortWait float64
 
+	// SyncEvery is how often Upkeep syncs the log; 0 means never.
+	SyncEvery time.Duration
+
 	// OnSpan, if set, is told of background work: kind "segment" when a segment
 	// file has been made ready. Called from a goroutine of the log.
 	OnSpan func(kind string, begin, end time.Time, bytes uint64)
