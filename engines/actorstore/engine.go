@@ -18,7 +18,7 @@ import (
 )
 
 // logName is the log's directory in that of the store, beside META and the checkpoint.
-const logName = "log"
+const logName = storedir.LogName
 
 // engine is an open store.
 //

@@ -25,19 +25,7 @@ func (e *engine) loadCheckpoint(ctx context.Context, start wal.LSN) (wal.LSN, er
 	}); err != nil {
 		return 0, err
 	}
-	f, err := checkpoints.Open(e.fs, e.dir, start, e.meta.Seed())
-	if err != nil {
-		return 0, err
-	}
-	m, err := f.Image(e.fs, e.replayError)
-	if err == nil {
-		err = e.index.SetImage(m)
-	}
-	if err != nil {
-		f.Close()
-		return 0, err
-	}
-	return f.End(), nil
+	return checkpoints.Load(e.fs, e.dir, start, e.meta.Seed(), e.index, e.replayError)
 }
 
 // readSeries reads the series file of a checkpoint, checks it to its last point,
@@ -168,7 +156,7 @@ func (e *engine) warm() {
 func (e *engine) replayError(err error) error {
 	var bad *index.ReplayError
 	if errors.As(err, &bad) {
-		return corruptLog(e.path(logName), "%v", bad)
+		return wal.Corrupt(e.path(logName), "%v", bad)
 	}
 	return err
 }

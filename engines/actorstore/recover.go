@@ -3,8 +3,6 @@ package actorstore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path"
 	"runtime"
 	"time"
 
@@ -54,7 +52,7 @@ func openAt(ctx context.Context, fsys vfs.FS, o engines.Options, now func() int6
 // the next one needs: files are removed only if they are leftovers, and META is
 // replaced as a whole.
 func (e *engine) recover(ctx context.Context) (err error) {
-	e.meta, err = meta.Open(metaFormat, e.fs, e.dir, func() (string, error) { return leftovers(e.fs, e.dir) })
+	e.meta, err = meta.Open(metaFormat, e.fs, e.dir)
 	if err != nil {
 		return err
 	}
@@ -100,15 +98,9 @@ func (e *engine) tidy() (wal.LSN, error) {
 	if err := storedir.RemoveTemporary(e.fs, e.dir); err != nil {
 		return 0, err
 	}
-	names, err := e.fs.ReadDir(e.dir)
+	newest, err := checkpoints.Newest(e.fs, e.dir)
 	if err != nil {
 		return 0, err
-	}
-	var newest wal.LSN
-	for _, n := range names {
-		if start, ok := checkpoints.Start(n); ok {
-			newest = max(newest, start)
-		}
 	}
 	return newest, removeOthers(e.fs, e.dir, newest)
 }
@@ -116,33 +108,11 @@ func (e *engine) tidy() (wal.LSN, error) {
 // removeOthers removes the checkpoints before start, and the series files that
 // do not belong to it: those of a checkpoint that was never finished, too.
 func removeOthers(fsys vfs.FS, dir string, start wal.LSN) error {
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	var others []string
-	for _, n := range names {
-		if s, ok := checkpoints.Start(n); ok && s < start {
-			others = append(others, n)
-		}
-		if s, ok := seriesFiles.Start(n); ok && s != start {
-			others = append(others, n)
-		}
-	}
-	if len(others) == 0 {
-		return nil
-	}
-	// A kill may have come between the rename of the newest one and the sync of its
-	// name: a power cut must not find the others gone and the newest one unnamed.
-	if err := fsys.SyncDir(dir); err != nil {
-		return err
-	}
-	for _, n := range others { // by name, so checkpoints go before what they need
-		if err := fsys.Remove(path.Join(dir, n)); err != nil {
-			return err
-		}
-	}
-	return fsys.SyncDir(dir)
+	return storedir.RemoveOld(fsys, dir, func(name string) bool { // by name, so checkpoints go before what they need
+		s, ok := checkpoints.Start(name)
+		series, is := seriesFiles.Start(name)
+		return ok && s < start || is && series != start
+	})
 }
 
 // replay opens the log and applies what it holds from start on. upTo is the
@@ -163,7 +133,7 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 			return nil
 		})
 		if err != nil {
-			return corruptLog(e.path(logName), "record %d: %v", r.LSN, err)
+			return wal.Corrupt(e.path(logName), "record %d: %v", r.LSN, err)
 		}
 		return nil
 	})
@@ -171,23 +141,5 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 	if err != nil {
 		return info, err
 	}
-	return info, checkLog(e.path(logName), e.meta.Meta(), info, start, upTo)
-}
-
-// checkLog demands that the log holds what the checkpoint and META say it does.
-func checkLog(dir string, m meta.Meta, info wal.ReplayInfo, start, upTo wal.LSN) error {
-	have := max(info.Last, start-1)
-	switch {
-	case info.First > start:
-		return corruptLog(dir, "begins with record %d, replay wants %d", info.First, start)
-	case have < upTo:
-		return corruptLog(dir, "ends with record %d, the checkpoint wants all up to %d", have, upTo)
-	case have < wal.LSN(m.Last):
-		return corruptLog(dir, "ends with record %d, the store was closed at %d", have, m.Last)
-	}
-	return nil
-}
-
-func corruptLog(dir, format string, args ...any) error {
-	return &engines.CorruptError{File: dir, Offset: -1, Reason: "log " + fmt.Sprintf(format, args...)}
+	return info, info.Check(e.path(logName), start, upTo, wal.LSN(e.meta.Meta().Last), checkpoints.Name(start))
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // logName is the directory of the log in the store's.
-const logName = "log"
+const logName = storedir.LogName
 
 // engine is an open store.
 //

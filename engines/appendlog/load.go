@@ -16,19 +16,7 @@ var snapshots = image.Format{Tag: snapshot.Tag([]byte("applog 2")), Prefix: "sna
 // loadSnapshot gives the index a snapshot to take its records from, and returns
 // the snapshot's end. Of the file only header, footer, index and end are read here.
 func (e *engine) loadSnapshot(start wal.LSN) (wal.LSN, error) {
-	s, err := snapshots.Open(e.fs, e.dir, start, e.meta.Seed())
-	if err != nil {
-		return 0, err
-	}
-	m, err := s.Image(e.fs, e.replayError)
-	if err == nil {
-		err = e.index.SetImage(m)
-	}
-	if err != nil {
-		s.Close()
-		return 0, err
-	}
-	return s.End(), nil
+	return snapshots.Load(e.fs, e.dir, start, e.meta.Seed(), e.index, e.replayError)
 }
 
 // firstReads is how long the records stay in the snapshot after Open but for
@@ -57,7 +45,7 @@ func (e *engine) warm() {
 func (e *engine) replayError(err error) error {
 	var bad *index.ReplayError
 	if errors.As(err, &bad) {
-		return corruptLog(e.path(logName), "%v", bad)
+		return wal.Corrupt(e.path(logName), "%v", bad)
 	}
 	return err
 }

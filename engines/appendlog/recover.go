@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"runtime"
 
 	"orbitbench/engines"
@@ -47,7 +46,7 @@ func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) 
 // the next one needs: files are removed only if they are leftovers, and META is
 // replaced as a whole.
 func (e *engine) recover(ctx context.Context) (err error) {
-	e.meta, err = meta.Open(metaFormat, e.fs, e.dir, func() (string, error) { return leftovers(e.fs, e.dir) })
+	e.meta, err = meta.Open(metaFormat, e.fs, e.dir)
 	if err != nil {
 		return err
 	}
@@ -87,45 +86,19 @@ func (e *engine) tidy() (wal.LSN, error) {
 	if err := storedir.RemoveTemporary(e.fs, e.dir); err != nil {
 		return 0, err
 	}
-	names, err := e.fs.ReadDir(e.dir)
+	newest, err := snapshots.Newest(e.fs, e.dir)
 	if err != nil {
 		return 0, err
-	}
-	var newest wal.LSN
-	for _, n := range names {
-		if start, ok := snapshots.Start(n); ok {
-			newest = max(newest, start)
-		}
 	}
 	return newest, removeOlder(e.fs, e.dir, newest)
 }
 
 // removeOlder removes the snapshots before start.
 func removeOlder(fsys vfs.FS, dir string, start wal.LSN) error {
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	removed := false
-	for _, n := range names {
-		if s, ok := snapshots.Start(n); ok && s < start {
-			if !removed {
-				// A kill may have come between the rename of the newer one and the sync of its
-				// name: a power cut must not find the older one gone and the newer one unnamed.
-				if err := fsys.SyncDir(dir); err != nil {
-					return err
-				}
-			}
-			if err := fsys.Remove(path.Join(dir, n)); err != nil {
-				return err
-			}
-			removed = true
-		}
-	}
-	if !removed {
-		return nil
-	}
-	return fsys.SyncDir(dir)
+	return storedir.RemoveOld(fsys, dir, func(name string) bool {
+		s, ok := snapshots.Start(name)
+		return ok && s < start
+	})
 }
 
 // replay opens the log and applies what it holds from start on. upTo is the
@@ -142,25 +115,7 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 	if err != nil {
 		return info, err
 	}
-	return info, checkLog(e.path(logName), e.meta.Meta(), info, start, upTo)
-}
-
-// checkLog demands that the log holds what the snapshot and META say it does.
-func checkLog(dir string, m meta.Meta, info wal.ReplayInfo, start, upTo wal.LSN) error {
-	have := max(info.Last, start-1)
-	switch {
-	case info.First > start:
-		return corruptLog(dir, "begins with record %d, replay wants %d", info.First, start)
-	case have < upTo:
-		return corruptLog(dir, "ends with record %d, the snapshot wants all up to %d", have, upTo)
-	case have < wal.LSN(m.Last):
-		return corruptLog(dir, "ends with record %d, the store was closed at %d", have, m.Last)
-	}
-	return nil
-}
-
-func corruptLog(dir, format string, args ...any) error {
-	return &engines.CorruptError{File: dir, Offset: -1, Reason: "log " + fmt.Sprintf(format, args...)}
+	return info, info.Check(e.path(logName), start, upTo, wal.LSN(e.meta.Meta().Last), snapshots.Name(start))
 }
 
 // replayRecord deals out the operations of one record of the log.

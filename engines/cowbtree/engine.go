@@ -18,10 +18,10 @@ import (
 )
 
 // logName is the directory of the log in the store's directory.
-const logName = "log"
+const logName = storedir.LogName
 
 // metaFormat is what META says about this engine.
-var metaFormat = meta.Format{Magic: "OBCOWBTR", Number: 1, Shape: uint32(engines.NumKeyspaces), ShapeName: "keyspaces"}
+var metaFormat = meta.Format{Magic: "OBCOWBTR", Number: 1, Shape: uint32(engines.NumKeyspaces), ShapeName: "keyspaces", Ours: func(name string) bool { return name == pagesName }}
 
 // engine is an open store.
 //

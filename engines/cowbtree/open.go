@@ -84,7 +84,7 @@ func (e *engine) giveUp() error {
 // that the next one needs: META and a new page file are put in place as a whole. later
 // says that the log was closed at the checkpoint: it has nothing to replay.
 func (e *engine) recover() (later bool, err error) {
-	e.meta, err = meta.Open(metaFormat, e.fs, e.dir, func() (string, error) { return leftovers(e.fs, e.dir) })
+	e.meta, err = meta.Open(metaFormat, e.fs, e.dir)
 	if err != nil {
 		return false, err
 	}
@@ -138,7 +138,7 @@ func (e *engine) openPageFile() (err error) {
 		return err
 	}
 	if !slices.Contains(names, pagesName) {
-		rest, err := logLeftovers(e.fs, e.dir)
+		rest, err := storedir.Leftover(e.fs, e.dir, nil)
 		if err != nil {
 			return err
 		}
@@ -277,43 +277,11 @@ func (e *engine) loadAndFind(ks engines.Keyspace, key []byte) (*record, error) {
 // it ended. last is the highest number that the log ever gave.
 func checkLog(dir string, m meta.Meta, info wal.ReplayInfo, pm *pagesMeta, last wal.LSN) error {
 	applied := wal.LSN(pm.applied)
-	have := max(info.Last, applied)
-	switch {
-	case info.First > applied+1:
-		return corruptLog(dir, "begins with record %d, the checkpoint holds those up to %d", info.First, applied)
-	case have < wal.LSN(pm.upTo):
-		return corruptLog(dir, "ends with record %d, the checkpoint wants all up to %d", have, pm.upTo)
-	case have < wal.LSN(m.Last):
-		return corruptLog(dir, "ends with record %d, the store was closed at %d", have, m.Last)
-	case have < last:
-		return corruptLog(dir, "has no records behind %d, and had them up to %d", have, last)
+	if err := info.Check(dir, applied+1, wal.LSN(pm.upTo), wal.LSN(m.Last), "the checkpoint"); err != nil {
+		return err
+	}
+	if have := max(info.Last, applied); have < last {
+		return wal.Corrupt(dir, "has no records behind %d, and had them up to %d", have, last)
 	}
 	return nil
-}
-
-func corruptLog(dir, format string, args ...any) error {
-	return &engines.CorruptError{File: dir, Offset: -1, Reason: "log " + fmt.Sprintf(format, args...)}
-}
-
-// leftovers names what only a store has in its directory, or "".
-func leftovers(fsys vfs.FS, dir string) (string, error) {
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return "", err
-	}
-	for _, n := range names {
-		if n == pagesName {
-			return n, nil
-		}
-	}
-	return logLeftovers(fsys, dir)
-}
-
-// logLeftovers names the log's directory if it has files.
-func logLeftovers(fsys vfs.FS, dir string) (string, error) {
-	names, err := fsys.ReadDir(dir + "/" + logName)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
-		return "", nil
-	}
-	return logName, err
 }

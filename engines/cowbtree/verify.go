@@ -11,6 +11,7 @@ import (
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
 )
@@ -46,7 +47,7 @@ func verify(ctx context.Context, fsys vfs.FS, dir string, progress func(done, to
 }
 
 func (v *verifier) run() (err error) {
-	m, err := meta.ReadStore(metaFormat, v.fs, v.dir, func() (string, error) { return leftovers(v.fs, v.dir) })
+	m, err := metaFormat.ReadStore(v.fs, v.dir)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (v *verifier) pageFile(m meta.Meta) (applied wal.LSN, err error) {
 	if err != nil {
 		return 0, err
 	}
-	rest, err := logLeftovers(v.fs, v.dir)
+	rest, err := storedir.Leftover(v.fs, v.dir, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -194,7 +195,7 @@ func (v *verifier) inner(a pageAddr, pg *page, low, high []byte) error {
 func (v *verifier) log(m meta.Meta, applied wal.LSN) error {
 	dir := path.Join(v.dir, logName)
 	base := v.done
-	size, err := v.logSize(dir)
+	size, err := wal.Size(v.fs, dir)
 	if err != nil {
 		return err
 	}
@@ -208,7 +209,7 @@ func (v *verifier) log(m meta.Meta, applied wal.LSN) error {
 		last = r.LSN
 		err := eachOp(r.Kind, r.Payload, func(*op) error { v.report.Records++; return nil })
 		if err != nil {
-			return corruptLog(dir, "record %d: %v", r.LSN, err)
+			return wal.Corrupt(dir, "record %d: %v", r.LSN, err)
 		}
 		return nil
 	})
@@ -218,30 +219,8 @@ func (v *verifier) log(m meta.Meta, applied wal.LSN) error {
 	if err != nil {
 		return err
 	}
-	v.report.Files += info.Files
 	v.report.Bytes = v.total
-	if info.TornFile != "" {
-		v.report.TornTail, v.report.TornFile, v.report.TornBytes = true, info.TornFile, info.TornBytes
-	}
+	info.AddTo(&v.report)
 	v.progress(v.total, v.total)
 	return checkLog(dir, m, info, &v.checkpoint, last)
-}
-
-func (v *verifier) logSize(dir string) (total int64, err error) {
-	names, err := v.fs.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	for _, n := range names {
-		f, err := v.fs.OpenFile(path.Join(dir, n), vfs.ReadOnly)
-		if err != nil {
-			return 0, err
-		}
-		size, err := f.Size()
-		if err = errors.Join(err, f.Close()); err != nil {
-			return 0, err
-		}
-		total += size
-	}
-	return total, err
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"strings"
 
 	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
 )
@@ -20,21 +20,21 @@ func (Driver) Dump(ctx context.Context, dir string, w io.Writer) error {
 }
 
 func dump(ctx context.Context, fsys vfs.FS, dir string, w io.Writer) (err error) {
-	out := &printer{w: w}
+	out := &storedir.Printer{W: w}
 	o, err := openOffline(fsys, dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close()) }()
 	m, r := o.meta, o.root
-	out.printf("%s: hash seed %016x, version base %d, ceiling %d, last record %d\n", path.Join(dir, meta.Name), m.Seed, m.Base, m.Ceiling, m.Last)
+	out.Printf("%s: hash seed %016x, version base %d, ceiling %d, last record %d\n", path.Join(dir, meta.Name), m.Seed, m.Base, m.Ceiling, m.Last)
 	from := rootName
 	if o.journal {
 		from = journalName
 	}
-	out.printf("%s: start %d, cut %d, end %d, %d pages in extents of %d, next page %d\n", path.Join(dir, from), r.start, r.cut, r.end, r.size, r.extentPages, r.next)
+	out.Printf("%s: start %d, cut %d, end %d, %d pages in extents of %d, next page %d\n", path.Join(dir, from), r.start, r.cut, r.end, r.size, r.extentPages, r.next)
 	for _, l := range r.loose {
-		out.printf("  record %#x of stripe %d is to be freed\n", uint32(l.ref), l.stripe)
+		out.Printf("  record %#x of stripe %d is to be freed\n", uint32(l.ref), l.stripe)
 	}
 	for i := range o.e.stripes {
 		if err := ctx.Err(); err != nil {
@@ -42,23 +42,18 @@ func dump(ctx context.Context, fsys vfs.FS, dir string, w io.Writer) (err error)
 		}
 		err := o.e.withStripe(&o.e.stripes[i], func(s *stripe) error { return o.e.dumpStripe(s, out) })
 		if err != nil {
-			return errors.Join(err, out.err)
+			return errors.Join(err, out.Err)
 		}
 	}
-	err = wal.Dump(ctx, fsys, path.Join(dir, logName), w, describe)
-	if errors.Is(err, fs.ErrNotExist) {
-		out.printf("%s: there is no log yet\n", path.Join(dir, logName))
-		err = nil
-	}
-	return errors.Join(err, out.err)
+	return errors.Join(wal.Dump(ctx, fsys, path.Join(dir, logName), w, describe), out.Err)
 }
 
 // dumpStripe prints the pages of a stripe and its records.
-func (e *engine) dumpStripe(s *stripe, out *printer) error {
+func (e *engine) dumpStripe(s *stripe, out *storedir.Printer) error {
 	if len(s.ledgers) == 0 {
 		return nil
 	}
-	out.printf("  stripe %d of %s: %d records, deleted up to version %d, highest %d, ledger in pages %v\n", s.no, s.ks, s.live, s.floor, s.highest, s.ledgers)
+	out.Printf("  stripe %d of %s: %d records, deleted up to version %d, highest %d, ledger in pages %v\n", s.no, s.ks, s.live, s.floor, s.highest, s.ledgers)
 	for entry := range s.entries {
 		_, mem, i := e.entryAt(s, entry)
 		w := indexEntry(mem, i)
@@ -66,14 +61,14 @@ func (e *engine) dumpStripe(s *stripe, out *printer) error {
 			continue
 		}
 		l := decodeLedger(w)
-		out.printf("    page %d: %s\n", l.page, l.describe())
+		out.Printf("    page %d: %s\n", l.page, l.describe())
 		switch l.kind {
 		case ledgerSlab, ledgerSpan:
 		case ledgerIndex:
 			if err := e.verified(l.page); err != nil {
 				return err
 			}
-			out.printf("      %d entries\n", countEntries(e.page(l.page)))
+			out.Printf("      %d entries\n", countEntries(e.page(l.page)))
 			continue
 		default:
 			continue
@@ -82,14 +77,14 @@ func (e *engine) dumpStripe(s *stripe, out *printer) error {
 			return err
 		}
 		err := e.eachOf(l, func(r ref, rec record) error {
-			out.printf("      record %#x: key %x version %d, %d bytes\n", uint32(r), rec.key(), rec.version(), rec.valueLen())
-			return out.err
+			out.Printf("      record %#x: key %x version %d, %d bytes\n", uint32(r), rec.key(), rec.version(), rec.valueLen())
+			return out.Err
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return out.err
+	return out.Err
 }
 
 func (l ledgerEntry) describe() string {
@@ -141,16 +136,4 @@ func (o *op) describe() string {
 		return "delete " + at
 	}
 	return fmt.Sprintf("renew %s until %d at %d", at, o.renewal.ExpiresAt, o.renewal.Now)
-}
-
-// printer keeps the first error of a writer.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) printf(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format, args...)
-	}
 }

@@ -22,7 +22,7 @@ const (
 	tableName   = "table"
 	rootName    = "root"
 	journalName = "checkpoint"
-	logName     = "log"
+	logName     = storedir.LogName
 )
 
 // engine is an open store.

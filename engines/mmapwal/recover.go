@@ -16,7 +16,7 @@ import (
 )
 
 // metaFormat is what META says of this engine.
-var metaFormat = meta.Format{Magic: "OBMMAPWL", Number: 1, Shape: numStripes, ShapeName: "stripes"}
+var metaFormat = meta.Format{Magic: "OBMMAPWL", Number: 1, Shape: numStripes, ShapeName: "stripes", Ours: ours}
 
 // open opens the store in o.Dir of a file system, and recovers it.
 func open(ctx context.Context, fsys vfs.FS, o engines.Options) (*engine, error) {
@@ -74,7 +74,7 @@ func (e *engine) recover() (_ *root, later bool, err error) {
 	if e.side, err = arena.New(0); err != nil {
 		return nil, false, err
 	}
-	e.meta, err = meta.Open(metaFormat, e.fs, e.dir, func() (string, error) { return leftovers(e.fs, e.dir) })
+	e.meta, err = meta.Open(metaFormat, e.fs, e.dir)
 	if err != nil {
 		return nil, false, err
 	}
@@ -147,23 +147,8 @@ func (e *engine) logged() error {
 	return e.logErr
 }
 
-// leftovers names a file that only a store has, or "".
-func leftovers(fsys vfs.FS, dir string) (string, error) {
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return "", err
-	}
-	for _, n := range names {
-		if n == rootName || n == tableName || n == journalName {
-			return n, nil
-		}
-	}
-	names, err = fsys.ReadDir(path.Join(dir, logName))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
-		return "", nil
-	}
-	return logName, err
-}
+// ours tells a file that only a store has by its name.
+func ours(name string) bool { return name == rootName || name == tableName || name == journalName }
 
 // readRoot reads the root, or makes that of a new store: META is there first, then the
 // root, then the table.
@@ -172,7 +157,7 @@ func (e *engine) readRoot() (*root, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return r, err
 	}
-	rest, lerr := leftovers(e.fs, e.dir)
+	rest, lerr := metaFormat.Leftover(e.fs, e.dir)
 	if lerr != nil {
 		return nil, lerr
 	}
@@ -286,29 +271,11 @@ func (e *engine) replay(ctx context.Context, r *root) (*wal.Log, wal.ReplayInfo,
 	if derr := d.finish(); err == nil && derr != nil {
 		err = derr
 		if !errors.Is(derr, engines.ErrFull) && !errors.Is(derr, engines.ErrCorrupt) {
-			err = corruptLog(e.path(logName), "%v", derr)
+			err = wal.Corrupt(e.path(logName), "%v", derr)
 		}
 	}
 	if err != nil {
 		return log, info, err
 	}
-	return log, info, checkLog(e.path(logName), e.meta.Meta(), info, r)
-}
-
-// checkLog demands that the log holds what the root and META say it does.
-func checkLog(dir string, m meta.Meta, info wal.ReplayInfo, r *root) error {
-	have := max(info.Last, r.start-1)
-	switch {
-	case info.First > r.start:
-		return corruptLog(dir, "begins with record %d, replay wants %d", info.First, r.start)
-	case have < r.end:
-		return corruptLog(dir, "ends with record %d, the table wants all up to %d", have, r.end)
-	case have < wal.LSN(m.Last):
-		return corruptLog(dir, "ends with record %d, the store was closed at %d", have, m.Last)
-	}
-	return nil
-}
-
-func corruptLog(dir, format string, args ...any) error {
-	return &engines.CorruptError{File: dir, Offset: -1, Reason: "log " + fmt.Sprintf(format, args...)}
+	return log, info, info.Check(e.path(logName), r.start, r.end, wal.LSN(e.meta.Meta().Last), "the table")
 }

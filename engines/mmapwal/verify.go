@@ -61,28 +61,15 @@ func (v *verifier) run(ctx context.Context) (err error) {
 // sizes adds up the files of the store.
 func (v *verifier) sizes() (total int64, err error) {
 	names := []string{meta.Name, rootName, tableName, journalName}
-	segments, err := v.fs.ReadDir(path.Join(v.dir, logName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for i, n := range names {
+		names[i] = path.Join(v.dir, n)
+	}
+	files, err := vfs.SizeOf(v.fs, names...)
+	if err != nil {
 		return 0, err
 	}
-	for _, n := range segments {
-		names = append(names, path.Join(logName, n))
-	}
-	for _, n := range names {
-		f, err := v.fs.OpenFile(path.Join(v.dir, n), vfs.ReadOnly)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		size, err := f.Size()
-		if err = errors.Join(err, f.Close()); err != nil {
-			return 0, err
-		}
-		total += size
-	}
-	return total, nil
+	log, err := wal.Size(v.fs, path.Join(v.dir, logName))
+	return files + log, err
 }
 
 // advance reports that n more bytes are done.
@@ -128,7 +115,7 @@ func (v *verifier) log(ctx context.Context, o *offline) error {
 			err = eachOp(rec.Kind, rec.Payload, func(op) error { v.report.Records++; return nil })
 		}
 		if err != nil {
-			return corruptLog(dir, "record %d: %v", rec.LSN, err)
+			return wal.Corrupt(dir, "record %d: %v", rec.LSN, err)
 		}
 		return nil
 	})
@@ -138,13 +125,10 @@ func (v *verifier) log(ctx context.Context, o *offline) error {
 	if err != nil {
 		return err
 	}
-	v.report.Files += info.Files
 	v.report.Bytes = v.total
-	if info.TornFile != "" {
-		v.report.TornTail, v.report.TornFile, v.report.TornBytes = true, info.TornFile, info.TornBytes
-	}
+	info.AddTo(&v.report)
 	v.advance(v.total)
-	return checkLog(dir, o.meta, info, r)
+	return info.Check(dir, r.start, r.end, wal.LSN(o.meta.Last), "the table")
 }
 
 // offline is a closed store that is looked at.
@@ -165,7 +149,7 @@ func openOffline(fsys vfs.FS, dir string) (_ *offline, err error) {
 		e.stripes[i].ks = keyspaceOf(uint16(i))
 	}
 	o := &offline{e: e, files: 2}
-	o.meta, err = meta.ReadStore(metaFormat, fsys, dir, func() (string, error) { return leftovers(fsys, dir) })
+	o.meta, err = metaFormat.ReadStore(fsys, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +186,7 @@ func openOffline(fsys vfs.FS, dir string) (_ *offline, err error) {
 
 // withoutRoot is the state of a store whose making was cut short: META and nothing else.
 func (o *offline) withoutRoot() error {
-	rest, err := leftovers(o.e.fs, o.e.dir)
+	rest, err := metaFormat.Leftover(o.e.fs, o.e.dir)
 	if err != nil {
 		return err
 	}

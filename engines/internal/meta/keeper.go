@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
 )
 
@@ -25,13 +26,12 @@ type Keeper struct {
 }
 
 // Open reads the META in dir, or makes one if the directory is no store yet.
-// leftover names what only a store would have in dir, or "": a directory that
-// has such a thing and no META is damaged. Errors: *CorruptError, engines.ErrFull,
-// those of the file system.
-func Open(f Format, fsys vfs.FS, dir string, leftover func() (string, error)) (*Keeper, error) {
+// A directory that has what only a store has (Leftover) and no META is damaged. Errors:
+// *CorruptError, engines.ErrFull, those of the file system.
+func Open(f Format, fsys vfs.FS, dir string) (*Keeper, error) {
 	k := &Keeper{format: f, fs: fsys, dir: dir}
 	var err error
-	k.meta, err = ReadStore(f, fsys, dir, leftover)
+	k.meta, err = f.ReadStore(fsys, dir)
 	switch {
 	case err == nil:
 		// A kill may have come between META's rename and the sync of its name: a power
@@ -48,14 +48,19 @@ func Open(f Format, fsys vfs.FS, dir string, leftover func() (string, error)) (*
 	return k, nil
 }
 
-// ReadStore is Format.Read, but that a missing META beside what only a store
-// has (see Open) is a *CorruptError and not fs.ErrNotExist.
-func ReadStore(f Format, fsys vfs.FS, dir string, leftover func() (string, error)) (Meta, error) {
+// Leftover names what only a store has in dir: a file of Ours, or a log; "" without one.
+func (f Format) Leftover(fsys vfs.FS, dir string) (string, error) {
+	return storedir.Leftover(fsys, dir, f.Ours)
+}
+
+// ReadStore is Read, but that a missing META beside what only a store has
+// (Leftover) is a *CorruptError and not fs.ErrNotExist.
+func (f Format) ReadStore(fsys vfs.FS, dir string) (Meta, error) {
 	m, err := f.Read(fsys, dir)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return m, err
 	}
-	rest, lerr := leftover()
+	rest, lerr := f.Leftover(fsys, dir)
 	switch {
 	case lerr != nil:
 		return Meta{}, lerr

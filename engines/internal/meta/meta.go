@@ -53,6 +53,8 @@ type Format struct {
 	Number    uint32
 	Shape     uint32
 	ShapeName string // what Shape counts, for error messages: "stripes"
+	// Ours, if set, tells by its name a file that only such a store has, beside META and the log.
+	Ours func(name string) bool
 }
 
 // Encode returns the bytes of META.

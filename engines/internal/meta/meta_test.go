@@ -61,8 +61,6 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func nothing() (string, error) { return "", nil }
-
 func newDir(t *testing.T) *vfs.Mem {
 	t.Helper()
 	m := vfs.NewMem()
@@ -73,7 +71,9 @@ func newDir(t *testing.T) *vfs.Mem {
 // TestMissingBesideAStore: a directory that holds a log and no META is damaged.
 func TestMissingBesideAStore(t *testing.T) {
 	m := newDir(t)
-	_, err := Open(testFormat, m, "/s", func() (string, error) { return "log", nil })
+	require.NoError(t, m.MkdirAll("/s/log"))
+	require.NoError(t, vfs.WriteFileAtomic(m, "/s/log/1.wal", []byte("record")))
+	_, err := Open(testFormat, m, "/s")
 	require.ErrorIs(t, err, engines.ErrCorrupt)
 	require.ErrorContains(t, err, "is missing beside log")
 	_, err = testFormat.Read(m, "/s")
@@ -84,7 +84,7 @@ func TestMissingBesideAStore(t *testing.T) {
 // unclean stop uses up all of it, and a clean one nothing.
 func TestCeiling(t *testing.T) {
 	m := newDir(t)
-	k, err := Open(testFormat, m, "/s", nothing)
+	k, err := Open(testFormat, m, "/s")
 	require.NoError(t, err)
 	require.NoError(t, k.Reserve(engines.Process, 7))
 	require.EqualValues(t, 0, k.Base())
@@ -97,7 +97,7 @@ func TestCeiling(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, k.Ceiling(), onDisk.Ceiling)
 
-	crashed, err := Open(testFormat, m.Kill(), "/s", nothing)
+	crashed, err := Open(testFormat, m.Kill(), "/s")
 	require.NoError(t, err)
 	require.NoError(t, crashed.Reserve(engines.Sync, 9))
 	require.Equal(t, k.Ceiling(), crashed.Base(), "everything up to the ceiling counts as used")
@@ -105,7 +105,7 @@ func TestCeiling(t *testing.T) {
 	require.Equal(t, k.Seed(), crashed.Seed())
 
 	require.NoError(t, k.Close(12))
-	closed, err := Open(testFormat, m, "/s", nothing)
+	closed, err := Open(testFormat, m, "/s")
 	require.NoError(t, err)
 	require.EqualValues(t, 12, closed.Meta().Last)
 	require.NoError(t, closed.Reserve(engines.Process, 9))
@@ -115,7 +115,7 @@ func TestCeiling(t *testing.T) {
 // TestFailedRaise: a ceiling that did not reach the device is not used.
 func TestFailedRaise(t *testing.T) {
 	m := newDir(t)
-	k, err := Open(testFormat, m, "/s", nothing)
+	k, err := Open(testFormat, m, "/s")
 	require.NoError(t, err)
 	require.NoError(t, k.Reserve(engines.None, 0))
 	before := k.Ceiling()
@@ -127,13 +127,12 @@ func TestFailedRaise(t *testing.T) {
 // TestPowerCutAfterKillAtMeta: a kill between the rename of META and the sync of its name,
 // then an open, then a power cut: META is what the open read. Found by the crash states.
 func TestPowerCutAfterKillAtMeta(t *testing.T) {
-	none := func() (string, error) { return "", nil }
 	for _, made := range []bool{false, true} {
 		mem := vfs.NewMem()
 		require.NoError(t, mem.MkdirAll("/store"))
 		require.NoError(t, mem.SyncDir("/"))
 		if made { // META is replaced, not made
-			k, err := Open(testFormat, mem, "/store", none)
+			k, err := Open(testFormat, mem, "/store")
 			require.NoError(t, err)
 			require.NoError(t, k.Reserve(engines.Sync, 0))
 		}
@@ -143,12 +142,12 @@ func TestPowerCutAfterKillAtMeta(t *testing.T) {
 				killed = mem.Kill()
 			}
 		}
-		k, err := Open(testFormat, mem, "/store", none)
+		k, err := Open(testFormat, mem, "/store")
 		require.NoError(t, err)
 		require.NoError(t, k.Raise(7))
 		require.NotNil(t, killed, "no name was synced")
 
-		after, err := Open(testFormat, killed, "/store", none)
+		after, err := Open(testFormat, killed, "/store")
 		require.NoError(t, err)
 		for _, loss := range vfs.Losses() {
 			m, err := testFormat.Read(killed.Crash(rand.New(rand.NewPCG(1, 2)), loss), "/store")

@@ -3,6 +3,7 @@ package vfs
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"unsafe"
 )
@@ -99,6 +100,25 @@ func AlignedBuffer(n int) []byte {
 		skip = BlockBytes - r
 	}
 	return raw[skip : skip+n : skip+n]
+}
+
+// SizeOf adds up the sizes of files; one that does not exist has none.
+func SizeOf(fsys FS, names ...string) (total int64, err error) {
+	for _, name := range names {
+		f, err := fsys.OpenFile(name, ReadOnly)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		size, err := f.Size()
+		if err = errors.Join(err, f.Close()); err != nil {
+			return 0, err
+		}
+		total += size
+	}
+	return total, nil
 }
 
 // ReadFile returns the whole content of the file name.

@@ -125,6 +125,35 @@ type ReplayInfo struct {
 	TornBytes  int64  // bytes from there to the last byte that was being written, as far as can be told
 }
 
+// Check demands that the log at dir holds the records from start on, those up to upTo,
+// which the file named what demands, and those up to closed, where META says that it ended.
+// Its errors are *CorruptError.
+func (i ReplayInfo) Check(dir string, start, upTo, closed LSN, what string) error {
+	have := max(i.Last, start-1)
+	switch {
+	case i.First > start:
+		return Corrupt(dir, "begins with record %d, replay wants %d", i.First, start)
+	case have < upTo:
+		return Corrupt(dir, "ends with record %d, %s wants all up to %d", have, what, upTo)
+	case have < closed:
+		return Corrupt(dir, "ends with record %d, the store was closed at %d", have, closed)
+	}
+	return nil
+}
+
+// Corrupt is the *CorruptError of a log as a whole.
+func Corrupt(dir, format string, args ...any) error {
+	return &engines.CorruptError{File: dir, Offset: -1, Reason: "log " + fmt.Sprintf(format, args...)}
+}
+
+// AddTo adds the files and the torn tail of a log that was verified to a report.
+func (i ReplayInfo) AddTo(r *engines.VerifyReport) {
+	r.Files += i.Files
+	if i.TornFile != "" {
+		r.TornTail, r.TornFile, r.TornBytes = true, i.TornFile, i.TornBytes
+	}
+}
+
 // Stats are counters since Open, but for the gauges marked so.
 type Stats struct {
 	Records      uint64        // records appended

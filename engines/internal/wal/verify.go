@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	iofs "io/fs"
+	"path"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/frame"
@@ -50,7 +51,12 @@ func ClosedAt(fs vfs.FS, dir string) (last LSN, ok bool, err error) {
 // segment; the error is that of w or of reading.
 func Dump(ctx context.Context, fs vfs.FS, dir string, w io.Writer, describe func(r Record) string) error {
 	r := &recovery{fs: fs, dir: dir, workers: 1}
-	if err := r.load(); err != nil {
+	err := r.load()
+	if errors.Is(err, iofs.ErrNotExist) {
+		_, err := fmt.Fprintf(w, "%s: there is no log yet\n", dir)
+		return err
+	}
+	if err != nil {
 		return err
 	}
 	for _, f := range r.files {
@@ -107,4 +113,19 @@ func dumpSegment(ctx context.Context, r *recovery, f *found, out io.Writer, desc
 		_, err = fmt.Fprintf(out, "  %v\n", err)
 	}
 	return err
+}
+
+// Size adds up the files of the log at dir; one that does not exist has none.
+func Size(fs vfs.FS, dir string) (int64, error) {
+	names, err := fs.ReadDir(dir)
+	if errors.Is(err, iofs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	for i, n := range names {
+		names[i] = path.Join(dir, n)
+	}
+	return vfs.SizeOf(fs, names...)
 }
