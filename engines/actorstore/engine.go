@@ -109,14 +109,7 @@ func (e *engine) closeFiles() error {
 			e.logf("actorstore %s: checkpoint at close: %v; the log keeps everything", e.dir, cerr)
 		}
 	}
-	last := e.log.Stats().Next - 1
-	if cerr := e.log.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err // META still says that the store was not closed
-	}
-	return e.meta.Close(uint64(last))
+	return e.meta.CloseLog(e.log, err)
 }
 
 // closeMemory frees what is outside the Go heap, once no scan is using it.

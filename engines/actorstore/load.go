@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"sync/atomic"
-	"time"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/index"
@@ -130,26 +129,12 @@ func (e *engine) writeSeries(name string, start wal.LSN, share float64, written 
 	return w.Bytes(), nil
 }
 
-// firstReads is how long the records stay in the checkpoint after Open but for
-// those that are asked for: loading would compete with the first of these.
-const firstReads = 5 * time.Millisecond
-
 // warm brings all records into memory in the background.
 func (e *engine) warm() {
 	defer e.background.Done()
-	begin := time.Now()
-	select {
-	case <-e.stopped.Done():
-		return
-	case <-time.After(firstReads):
+	if err := e.index.Warm(e.stopped, e.spans.Add); err != nil {
+		e.logf("actorstore %s: loading the checkpoint: %v", e.dir, err)
 	}
-	if err := e.index.LoadAll(e.stopped); err != nil {
-		if e.stopped.Err() == nil {
-			e.logf("actorstore %s: loading the checkpoint: %v", e.dir, err)
-		}
-		return
-	}
-	e.spans.Add("load", begin, time.Now(), 0)
 }
 
 // replayError makes what was wrong with operations of the log damage of it.

@@ -12,6 +12,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/internal/arena"
 	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/order"
 	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
@@ -51,7 +52,7 @@ type engine struct {
 	side     *arena.Arena // what views and checkpoints keep of what has changed
 
 	stripes [numStripes]stripe
-	orders  [engines.NumKeyspaces]order
+	orders  [engines.NumKeyspaces]order.Set
 	limbo   atomic.Int32 // ordered sets that are being built
 
 	inflight sync.WaitGroup // commits that wait for the log; grows under a stripe's lock only
@@ -135,7 +136,7 @@ func (e *engine) Stats() engines.Stats {
 		s.mu.Unlock()
 	}
 	for i := range e.orders {
-		tables += e.orders[i].sizeBytes()
+		tables += e.orders[i].Bytes()
 	}
 	st.MappedBytes += uint64(e.pool.pages()) * pageBytes
 	st.TableBytes = uint64(tables + e.side.HeldBytes())
@@ -186,20 +187,13 @@ func (e *engine) closeFiles() error {
 			e.logf("mmapwal %s: checkpoint at close: %v; the log keeps everything", e.dir, cerr)
 		}
 	}
-	last := e.log.Stats().Next - 1
-	if cerr := e.log.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err // META still says that the store was not closed
-	}
-	return e.meta.Close(uint64(last))
+	return e.meta.CloseLog(e.log, err)
 }
 
 // closeMemory unmaps the table, once nobody is using it.
 func (e *engine) closeMemory() {
 	for i := range e.orders {
-		e.orders[i].close()
+		e.orders[i].Close()
 	}
 	e.lockAll() // a call that came late finds its stripe closed
 	defer e.unlockAll()

@@ -2,6 +2,7 @@ package mmapwal
 
 import (
 	"orbitbench/engines"
+	"orbitbench/engines/internal/arena"
 	"orbitbench/engines/internal/wal"
 	"orbitbench/engines/lease"
 )
@@ -121,7 +122,7 @@ func (e *engine) publishPut(s *stripe, p *pending) {
 	} else {
 		e.replaceRef(s, rec.tag(), p.ref, p.newRef)
 	}
-	e.orders[s.ks].put(e, rec.key(), p.newRef)
+	e.orders[s.ks].Put(rec.key(), arena.Ref(p.newRef))
 	if !p.created {
 		e.release(s, p.ref)
 	}
@@ -133,7 +134,7 @@ func (e *engine) publishDelete(s *stripe, r ref) {
 		e.preserve(s, rec.key(), rec)
 	}
 	s.live--
-	e.orders[s.ks].remove(e, rec.key())
+	e.orders[s.ks].Remove(rec.key())
 	e.remove(s, rec.tag(), r)
 	e.release(s, r)
 }

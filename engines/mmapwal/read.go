@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/arena"
+	"orbitbench/engines/internal/order"
 )
 
 // Get is engines.Engine: one lookup and one copy under the stripe's lock.
@@ -90,10 +90,8 @@ func (e *engine) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte,
 		if err := e.collect(ctx, c, ks, from, to, after, size); err != nil {
 			return err
 		}
-		begin := 0
-		for _, end := range c.ends {
-			key := c.keys[begin:end:end]
-			begin = end
+		for i := range c.keys.Len() {
+			key := c.keys.At(i)
 			value, v, err := e.Get(ctx, ks, key, c.value[:0])
 			c.value = value
 			if errors.Is(err, engines.ErrNotFound) {
@@ -106,14 +104,10 @@ func (e *engine) Scan(ctx context.Context, ks engines.Keyspace, from, to []byte,
 				return stopped(err)
 			}
 		}
-		if len(c.ends) < size {
+		if c.keys.Len() < size {
 			return nil
 		}
-		last := 0
-		if n := len(c.ends); n > 1 {
-			last = c.ends[n-2]
-		}
-		from, after = append(from[:0], c.keys[last:]...), true
+		from, after = append(from[:0], c.keys.At(c.keys.Len()-1)...), true
 	}
 }
 
@@ -126,9 +120,7 @@ const (
 
 // scanner is the memory of one scan.
 type scanner struct {
-	refs  []arena.Ref
-	keys  []byte
-	ends  []int
+	keys  order.Keys
 	value []byte
 }
 
@@ -147,23 +139,12 @@ func (e *engine) collect(ctx context.Context, c *scanner, ks engines.Keyspace, f
 	if err := e.open(); err != nil {
 		return err
 	}
-	o := &e.orders[ks]
-	if err := o.ready(ctx, e, ks); err != nil {
+	o, err := e.order(ctx, ks)
+	if err != nil {
 		return err
 	}
 	defer e.guard(debug.SetPanicOnFault(true), &err)
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	if o.closed {
-		return engines.ErrClosed
-	}
-	c.refs = o.set.Collect(c.refs[:0], from, to, after, size)
-	c.keys, c.ends = c.keys[:0], c.ends[:0]
-	for _, r := range c.refs {
-		c.keys = append(c.keys, e.rec(ref(r)).key()...)
-		c.ends = append(c.ends, len(c.keys))
-	}
-	return nil
+	return o.Keys(&c.keys, from, to, after, size)
 }
 
 // eachRecord calls yield with every record of a loaded stripe that readers may see.

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/arena"
+	"orbitbench/engines/internal/order"
 )
 
 // A keyspace may have a cold part outside of the index: records that the engine
@@ -61,7 +61,7 @@ func (ix *Index) Retire(ks engines.Keyspace, key []byte, v engines.Version, adde
 	if added {
 		s.live--
 	}
-	ix.orders[ks].remove(ix, r.key())
+	ix.orders[ks].Remove(r.key())
 	s.table.Remove(s.place(uint32(h), ref))
 	s.handles[localOf(r.id())] = 0
 	s.retired = append(s.retired, localOf(r.id()))
@@ -93,41 +93,14 @@ func (ix *Index) WithoutViews(f func()) bool {
 }
 
 // Keys is a list of keys, reusable.
-type Keys struct {
-	bytes []byte
-	ends  []int
-	refs  []arena.Ref
-}
-
-// Len returns the number of keys.
-func (k *Keys) Len() int { return len(k.ends) }
-
-// At returns a key. It is valid until the next call of Index.Keys.
-func (k *Keys) At(i int) []byte {
-	begin := 0
-	if i > 0 {
-		begin = k.ends[i-1]
-	}
-	return k.bytes[begin:k.ends[i]:k.ends[i]]
-}
+type Keys = order.Keys
 
 // Keys sets dst to the first keys of [from, to) in order, or, with after, of
 // (from, to); a nil to has no end. There are fewer than limit only if there are no more.
 func (ix *Index) Keys(ctx context.Context, dst *Keys, ks engines.Keyspace, from, to []byte, after bool, limit int) error {
-	o := &ix.orders[ks]
-	if err := o.ready(ctx, ix, ks); err != nil {
+	o, err := ix.order(ctx, ks)
+	if err != nil {
 		return err
 	}
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	if o.closed {
-		return engines.ErrClosed
-	}
-	dst.refs = o.set.Collect(dst.refs[:0], from, to, after, limit)
-	dst.bytes, dst.ends = dst.bytes[:0], dst.ends[:0]
-	for _, ref := range dst.refs {
-		dst.bytes = append(dst.bytes, ix.rec(ref).key()...)
-		dst.ends = append(dst.ends, len(dst.bytes))
-	}
-	return nil
+	return o.Keys(dst, from, to, after, limit)
 }

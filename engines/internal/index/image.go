@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/arena"
@@ -275,6 +276,29 @@ func (r record) renew(ix *Index, backlog []*deal) bool {
 
 // Away returns how many stripes are not in memory.
 func (ix *Index) Away() int { return int(ix.image.away.Load()) }
+
+// firstReads is how long records stay in their image after Open but for
+// those that are asked for: loading would compete with the first of these.
+const firstReads = 5 * time.Millisecond
+
+// Warm brings in every stripe in the background, and tells span of it. When ctx
+// ends it returns nil; errors are those of LoadAll.
+func (ix *Index) Warm(ctx context.Context, span func(kind string, begin, end time.Time, bytes uint64)) error {
+	begin := time.Now()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(firstReads):
+	}
+	if err := ix.LoadAll(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	span("load", begin, time.Now(), 0)
+	return nil
+}
 
 // LoadAll brings in every stripe that is away, on one goroutine per processor.
 // Errors: ctx.Err(), engines.ErrClosed, and why records cannot be brought in.

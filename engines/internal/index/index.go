@@ -8,6 +8,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/internal/arena"
 	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/order"
 	"orbitbench/engines/internal/wal"
 	"orbitbench/engines/lease"
 )
@@ -73,7 +74,7 @@ type Index struct {
 	expired func(value []byte) bool // a record of QueryCache counts as absent, or nil
 
 	stripes [Stripes]stripe
-	orders  [engines.NumKeyspaces]order
+	orders  [engines.NumKeyspaces]order.Set
 	limbo   limbo
 	image   imageState
 
@@ -137,7 +138,7 @@ func (ix *Index) AddStats(st *engines.Stats) {
 		s.mu.Unlock()
 	}
 	for i := range ix.orders {
-		tables += ix.orders[i].sizeBytes()
+		tables += ix.orders[i].Bytes()
 	}
 	st.TableBytes += uint64(tables + ix.arena.HeldBytes())
 }
@@ -181,7 +182,7 @@ func (ix *Index) Close() error {
 	ix.image.breaker.Wait()
 	ix.image.done()
 	for i := range ix.orders {
-		ix.orders[i].close()
+		ix.orders[i].Close()
 	}
 	for i := range ix.stripes {
 		s := &ix.stripes[i]

@@ -96,13 +96,13 @@ func (ix *Index) publishPut(s *stripe, tag uint32, ref, newRef arena.Ref, v engi
 		s.table.Set(s.place(tag, ref), newRef)
 		s.handles[localOf(r.id())] = newRef
 		n.setVersion(v)
-		ix.orders[r.keyspace()].put(ix, n.key(), newRef)
+		ix.orders[r.keyspace()].Put(n.key(), newRef)
 		ix.freeBlock(ref, r.size())
 		return
 	}
 	r.setVersion(v)
 	if created {
-		ix.orders[r.keyspace()].put(ix, r.key(), ref)
+		ix.orders[r.keyspace()].Put(r.key(), ref)
 	}
 }
 
@@ -127,7 +127,7 @@ func (ix *Index) publishDelete(s *stripe, tag uint32, ref arena.Ref) {
 		s.history.ghosts = append(s.history.ghosts, ghost{tag, r.id()})
 		return
 	}
-	ix.orders[r.keyspace()].remove(ix, r.key())
+	ix.orders[r.keyspace()].Remove(r.key())
 	ix.forget(s, tag, ref)
 }
 

@@ -186,7 +186,7 @@ func (ix *Index) dropHistory(s *stripe) {
 		}
 		// One that was created again, or is about to be, is no ghost any more.
 		if r := ix.rec(ref); r.version() == 0 && r.pend() == 0 {
-			ix.orders[r.keyspace()].remove(ix, bytes.Clone(r.key()))
+			ix.orders[r.keyspace()].Remove(bytes.Clone(r.key()))
 			ix.forget(s, g.tag, ref)
 		}
 	}

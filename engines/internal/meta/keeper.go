@@ -11,6 +11,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/vfs"
+	"orbitbench/engines/internal/wal"
 )
 
 // Keeper holds the META of an open store. All methods are safe for concurrent use.
@@ -141,4 +142,17 @@ func (k *Keeper) Close(last uint64) error {
 	}
 	k.meta = m
 	return nil
+}
+
+// CloseLog closes the log, and then the store (Close) unless err, which is what went
+// wrong before, or an error of the log: then META still says that it was not closed.
+func (k *Keeper) CloseLog(log *wal.Log, err error) error {
+	last := log.Stats().Next - 1
+	if cerr := log.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	return k.Close(uint64(last))
 }
