@@ -7,5 +7,5 @@
 //  2. [Format.Open] reads the end alone, in a time that does not depend on how many records there are.
 //  3. [File.Image] gives the file to an index, which reads a stripe when it is needed, and before that a
 //     single record from the one chunk that may hold it.
-//  4. [File.Verify] and [File.Dump] read all of it.
+//  4. [File.Verify] and [File.Dump] read all of it; [Store.Verify] reads a closed store of images and a log.
 package image

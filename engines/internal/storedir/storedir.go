@@ -1,6 +1,6 @@
 // Package storedir is what the directories of all in-house stores have in
-// common: how they come to be, the lock against a second process, and the small
-// habits around them.
+// common: how they come to be, the lock against a second process, what tells that
+// a store was there, and the small habits around them.
 package storedir
 
 import (

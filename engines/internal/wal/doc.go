@@ -15,6 +15,7 @@
 //  4. A full segment is sealed, and the next one, prepared in the background, is taken.
 //  5. After a checkpoint the engine calls [Log.Rotate] and [Log.DropBefore], and dropped
 //     segments are recycled. The log is then bounded by what is written between checkpoints.
+//     [Log.Upkeep] has the engine make one when the log has grown; a [Config] is what users choose.
 //  6. [Log.Close] notes a clean end; [Verify] and [Dump] read a closed log.
 //
 // After a failed write or sync the log is failed for ever: nothing that waits is acknowledged,
