@@ -6,8 +6,6 @@ import (
 	"orbitbench/engines/internal/wal"
 )
 
-const crashDir = storetest.Dir
-
 // subject is the engine as the shared tests see it. Busy rotates, snapshots and drops all the time.
 var subject = storetest.Subject[*engine]{
 	Open: open, Verify: verify, Dump: dump, Meta: metaFormat, Log: func(e *engine) *wal.Log { return e.log },
@@ -24,5 +22,4 @@ var (
 
 	mustOpen  = subject.MustOpen
 	mustClose = storetest.MustClose
-	put       = storetest.Put
 )
