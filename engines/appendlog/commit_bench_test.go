@@ -16,34 +16,11 @@ import (
 	"orbitbench/engines/lease"
 )
 
-// steadyFS is a disk on which a synchronous write of the log takes the same time every
-// time: a sleep in the kernel, which is to the scheduler what waiting for a device is. It shows the
-// engine's own cost of a commit where the real disk is shared with others.
-type steadyFS struct{ vfs.FS }
-
-func (s steadyFS) OpenFile(name string, flag vfs.Flag) (vfs.File, error) {
-	f, err := s.FS.OpenFile(name, flag)
-	if err != nil || flag&vfs.DSync == 0 {
-		return f, err
-	}
-	return steadyFile{f}, nil
-}
-
-type steadyFile struct{ vfs.File }
-
-func (f steadyFile) WriteAt(p []byte, _ int64) (int, error) {
-	// Timer slack of up to 50 us and the wake-up come on top.
-	t := unix.Timespec{Nsec: 60_000}
-	for unix.Nanosleep(&t, &t) == unix.EINTR {
-	}
-	return len(p), nil
-}
-
 // BenchmarkRenewGroup measures renewals under class sync by several writers: the processor
 // time of one, and how many there are in the time of one write.
 func BenchmarkRenewGroup(b *testing.B) {
 	const actors = 100_000
-	e, err := open(context.Background(), steadyFS{vfs.OS}, engines.Options{
+	e, err := open(context.Background(), enginebench.SteadyFS(vfs.OS), engines.Options{
 		Dir: b.TempDir() + "/store", Durability: engines.Durability{Class: engines.Sync},
 		Config: map[string]any{"snapshot_log_bytes": int64(-1)}, Logf: b.Logf,
 	})

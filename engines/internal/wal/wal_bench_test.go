@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/enginebench"
 	"orbitbench/engines/internal/vfs"
 )
 
@@ -153,32 +153,9 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// steadyFS is a disk that takes the same time for every synchronous write: each
-// one is a sleep in the kernel, which is to the scheduler what waiting for a device
-// is. Ratios on it show the log's own cost where the real disk is shared.
-type steadyFS struct{ vfs.FS }
-
-func (s steadyFS) OpenFile(name string, flag vfs.Flag) (vfs.File, error) {
-	f, err := s.FS.OpenFile(name, flag)
-	if err != nil || flag&vfs.DSync == 0 {
-		return f, err
-	}
-	return steadyFile{f}, nil
-}
-
-type steadyFile struct{ vfs.File }
-
-func (f steadyFile) WriteAt(p []byte, _ int64) (int, error) {
-	// Timer slack of up to 50 us and the wake-up come on top.
-	t := unix.Timespec{Nsec: 60_000}
-	for unix.Nanosleep(&t, &t) == unix.EINTR {
-	}
-	return len(p), nil
-}
-
 func benchFS() vfs.FS {
 	if os.Getenv("WAL_BENCH_STEADY") != "" {
-		return steadyFS{vfs.OS}
+		return enginebench.SteadyFS(vfs.OS)
 	}
 	return vfs.OS
 }
