@@ -9,6 +9,7 @@ import (
 type comparison struct {
 	*Evidence
 	nanos int64 // the harness' clock at the crash
+	clock int64 // the same without what nobody could use; see clockOf
 	keys  map[recordID]*found
 	// strangers are records under keys that no writer ever had.
 	strangers []*Record
@@ -24,7 +25,7 @@ type found struct {
 }
 
 func compare(e *Evidence) *comparison {
-	c := &comparison{Evidence: e, nanos: e.Model.timeAt(e.At), keys: make(map[recordID]*found, len(e.Model.keys))}
+	c := &comparison{Evidence: e, nanos: e.Model.timeAt(e.At), clock: e.Model.clockAt(e.At), keys: make(map[recordID]*found, len(e.Model.keys))}
 	if !c.opened() {
 		return c
 	}
@@ -69,17 +70,15 @@ func (f *found) best() int {
 }
 
 // must reports whether a state, or a newer one, has to be there.
-func (c *comparison) must(s *keyState) bool { return c.mustAck(s.acked, s.ackTime) }
-
-func (c *comparison) mustAck(acked uint64, ackTime int64) bool {
-	if acked == 0 || acked >= c.At {
+func (c *comparison) must(s *keyState) bool {
+	if s.acked == 0 || s.acked >= c.At {
 		return false
 	}
 	switch c.Rules.Promise {
 	case All:
 		return true
 	case Window:
-		return ackTime <= c.nanos-int64(c.Rules.allowance())
+		return c.Model.clockAt(s.acked+1) <= c.clock-int64(c.Rules.allowance())
 	}
 	return false
 }

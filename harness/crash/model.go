@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"time"
 
 	"orbitbench/engines"
 )
@@ -12,6 +13,7 @@ import (
 // Model is what a history says about every key: the states that it had, in order.
 type Model struct {
 	History *History
+	clock   []int64 // at each event; see clockOf
 	keys    map[recordID]*keyModel
 	order   []*keyModel // all of keys, in order of keyspace and key
 	writers []writerModel
@@ -34,7 +36,6 @@ type keyState struct {
 	version uint64 // 0: not known, as the step was not acknowledged
 	issued  uint64 // stamp
 	acked   uint64 // stamp; 0: never
-	ackTime int64
 	open    bool // the step failed: it may have happened or not, whatever follows
 }
 
@@ -56,7 +57,7 @@ type stepModel struct {
 // NewModel walks the scripts of the writers along the history. An event that no
 // worker of this load could have told is an error.
 func NewModel(h *History) (*Model, error) {
-	m := &Model{History: h, keys: map[recordID]*keyModel{}, writers: make([]writerModel, h.Load.Writers)}
+	m := &Model{History: h, clock: clockOf(h.Events), keys: map[recordID]*keyModel{}, writers: make([]writerModel, h.Load.Writers)}
 	for i := range h.Base {
 		b := &h.Base[i]
 		m.keys[b.id()] = &keyModel{id: b.id(), writer: -1, top: b.Top, states: []keyState{{present: b.Present, digest: b.Digest, version: b.Version}}}
@@ -105,7 +106,7 @@ func (m *Model) take(e *Event, s *script) error {
 		st.acked, st.ackTime = e.At, e.Nanos
 		for i, k := range st.keys {
 			last := &k.states[len(k.states)-1]
-			last.version, last.acked, last.ackTime = e.Versions[i], e.At, e.Nanos
+			last.version, last.acked = e.Versions[i], e.At
 		}
 	case Read:
 		if k := m.keys[recordID{e.Keyspace, string(e.Key)}]; k != nil && len(e.Versions) == 1 {
@@ -180,6 +181,28 @@ func (m *Model) Acked(before uint64) (n int) {
 func (m *Model) told(before uint64) int {
 	events := m.History.Events
 	return sort.Search(len(events), func(i int) bool { return events[i].At >= before })
+}
+
+// silence is the most that counts between two events. Longer ones are of a machine that let
+// nobody run: a worker tells of something every few milliseconds, or is held by an
+// engine that acknowledges nothing meanwhile.
+const silence = 20 * time.Millisecond
+
+// clockOf is the harness' clock at each event, less what was silence for too long.
+func clockOf(events []Event) []int64 {
+	clock := make([]int64, len(events))
+	for i := 1; i < len(events); i++ {
+		clock[i] = clock[i-1] + min(events[i].Nanos-events[i-1].Nanos, int64(silence))
+	}
+	return clock
+}
+
+// clockAt is that clock at a stamp: that of the last event before it.
+func (m *Model) clockAt(at uint64) (nanos int64) {
+	if n := m.told(at); n > 0 {
+		return m.clock[n-1]
+	}
+	return 0
 }
 
 // timeAt is the harness' clock at a stamp: that of the last event before it.

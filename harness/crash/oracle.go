@@ -59,7 +59,7 @@ func RulesFor(info engines.Info, d engines.Durability, power bool) Rules {
 }
 
 // allowance is how old an acknowledged commit may be at the crash and still be
-// lost. Twice the window, and what a busy machine takes to let a sync begin and
+// lost, by a clock that stands still while nobody runs. Twice the window, and what a busy machine takes to let a sync begin and
 // end: how much was in fact lost is part of the result.
 func (r Rules) allowance() time.Duration { return 2*r.Window + 50*time.Millisecond }
 

@@ -354,6 +354,20 @@ func TestWhatIsAllowed(t *testing.T) {
 	e.recover(w.before[len(w.before)-60])
 	require.Contains(t, broken(Judge(e)), "durability", "120 ms are more than the window allows")
 
+	w.now += 1000 // the machine lets nobody run for a second
+	for range 3 { // and then it lets writers run before the engine's own clock
+		w.issue(0)
+		w.acknowledge(0)
+	}
+	e = w.evidence(t)
+	e.Rules = Rules{Promise: Window, Window: 10 * time.Millisecond}
+	e.recover(w.before[len(w.before)-15])
+	j = Judge(e)
+	require.Empty(t, j.Violations)
+	require.Greater(t, j.LostAge, time.Second, "how old it was is told all the same")
+	e.recover(w.before[len(w.before)-40])
+	require.Contains(t, broken(Judge(e)), "durability", "what was late before that second still is")
+
 	e.Rules = Rules{Promise: Nothing}
 	e.recover(nil)
 	require.Empty(t, Judge(e).Violations)
