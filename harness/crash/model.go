@@ -36,7 +36,7 @@ type keyState struct {
 	version uint64 // 0: not known, as the step was not acknowledged
 	issued  uint64 // stamp
 	acked   uint64 // stamp; 0: never
-	open    bool // the step failed: it may have happened or not, whatever follows
+	open    bool   // the step failed: it may have happened or not, whatever follows
 }
 
 type keyRead struct{ version, at uint64 }
