@@ -89,14 +89,16 @@ func (s *soaking) run(ctx context.Context) error {
 		w := cell.newWorker(d, next)
 		go func() { failed <- s.renew(ctx, i, w) }()
 	}
-	asked := make(chan struct{})
+	asked, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(asked)
-		if err := s.checkpoints(ctx); err != nil {
+		if err := s.checkpoints(ctx, ended); err != nil {
 			failed <- err
 		}
 	}()
-	if err := s.watch(ctx, failed); err != nil {
+	err = s.watch(ctx, failed)
+	close(ended)
+	if err != nil {
 		return err
 	}
 	after, err := procstat.Read()
@@ -138,15 +140,18 @@ func (s *soaking) renew(ctx context.Context, writer int, w *worker) error {
 }
 
 // checkpoints asks for a checkpoint now and then while the time is measured.
-func (s *soaking) checkpoints(ctx context.Context) error {
+func (s *soaking) checkpoints(ctx context.Context, ended <-chan struct{}) error {
 	c, ok := s.engine.(engines.Checkpointer)
 	if !ok || s.job.Soak.CheckpointSeconds <= 0 {
 		return nil
 	}
 	pause := time.Duration(s.job.Soak.CheckpointSeconds * 1e9)
 	for {
-		time.Sleep(pause) // the load goes on meanwhile; this is the schedule
-		if s.over.Load() || ctx.Err() != nil {
+		select {
+		case <-time.After(pause):
+		case <-ended:
+			return nil
+		case <-ctx.Done():
 			return nil
 		}
 		begin := s.clock.Now()
