@@ -4,7 +4,8 @@
 // The story in order:
 //
 //  1. [Run] checks the output directory, takes the lock of the machine
-//     ([TakeLock]) and removes data that a killed run left behind.
+//     ([TakeLock]) and removes data that a killed run left behind; a live run
+//     with another lock file keeps what it has in the same place ([Occupy]).
 //  2. It writes plan.toml, the plan in full, and run.json: the environment, the
 //     engines, every cell, the command line.
 //  3. Before each cell it probes the device; then it starts this program again
