@@ -286,6 +286,12 @@ func checkIdempotence(c *comparison) []Violation {
 	return l
 }
 
+// Patterns of recoveredAgain that findings about other engines are told by.
+const (
+	vanishedInCut = "a record vanished in a recovery that was cut"
+	changedInCut  = "a record changed in a recovery that was cut"
+)
+
 // recoveredAgain compares what came back with what a recovery had found that was cut short.
 func (c *comparison) recoveredAgain() listing {
 	var l listing
@@ -300,9 +306,9 @@ func (c *comparison) recoveredAgain() listing {
 		was := &c.Before[i]
 		switch is := now[was.id()]; {
 		case is == nil:
-			l.add("a record vanished in a recovery that was cut", "%s at version %d was there before the recovery was cut short, and is not now", was.id(), was.Version)
+			l.add(vanishedInCut, "%s at version %d was there before the recovery was cut short, and is not now", was.id(), was.Version)
 		case is.Version != was.Version || is.Digest != was.Digest:
-			l.add("a record changed in a recovery that was cut", "%s is at version %d, and was at %d before the recovery was cut short", was.id(), is.Version, was.Version)
+			l.add(changedInCut, "%s is at version %d, and was at %d before the recovery was cut short", was.id(), is.Version, was.Version)
 		}
 		delete(now, was.id())
 	}

@@ -97,10 +97,11 @@ func KnownFindings() []Known {
 		},
 		{
 			Engine: "pebble", Module: "github.com/cockroachdb/pebble/v2 v2.1.7", Methods: []string{"file-posix"},
-			Invariants: []string{"durability", "atomicity", "holes", "release", "fencing"}, Fixed: "sync_before_marker",
-			Why:  "when the manifest changes the old marker is removed before the name of the new one is durable, so that where directory operations are not ordered both can be gone",
-			Link: "https://github.com/cockroachdb/pebble/blob/v2.1.7/vfs/atomicfs/marker.go (Move)",
-			Do:   "use a file system whose journal orders directory operations (ext4, XFS), or set sync_before_marker = true",
+			Invariants: []string{"durability", "atomicity", "holes", "release", "fencing", "idempotence"}, Fixed: "sync_before_marker",
+			Patterns: append([]string{grantedAgain, wholeStore + ", and " + grantedAgain, vanishedInCut, changedInCut}, readPatterns...), // all follow from the first
+			Why:      "when the manifest changes the old marker is removed before the name of the new one is durable, so that where directory operations are not ordered both can be gone",
+			Link:     "https://github.com/cockroachdb/pebble/blob/v2.1.7/vfs/atomicfs/marker.go (Move)",
+			Do:       "use a file system whose journal orders directory operations (ext4, XFS), or set sync_before_marker = true",
 		},
 		{
 			Engine: "rocksdb", Methods: []string{"file-posix"}, Invariants: []string{"liveness"}, Patterns: []string{"would not open"},
