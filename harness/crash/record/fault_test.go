@@ -148,5 +148,5 @@ func TestClearLeavesOthers(t *testing.T) {
 	require.NoError(t, Clear(filepath.Join(at, "stages")))
 	points, err := mountsBelow(filepath.Dir(at))
 	require.NoError(t, err)
-	require.Equal(t, []string{beside, at}, points)
+	require.Subset(t, points, []string{beside, at}) // other tests have mounts beside them
 }
