@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"orbitbench/engines"
-	"orbitbench/engines/directory"
 	"orbitbench/harness/procstat"
 )
 
@@ -114,7 +113,7 @@ func (s *heldStore) renewWhile(do func()) (uint64, error) {
 	var done sync.WaitGroup
 	for w := range Procs {
 		done.Go(func() {
-			session := directory.New(s.engine, directory.Options{}).NewSession()
+			r := s.newRenewer()
 			rng := rand.New(rand.NewPCG(s.seed, uint64(w)))
 			own := (len(s.versions) - w + Procs - 1) / Procs
 			for n := uint64(0); ; n++ {
@@ -122,7 +121,7 @@ func (s *heldStore) renewWhile(do func()) (uint64, error) {
 					renewed.Add(n)
 					return
 				}
-				if err := s.renew(session, rng.IntN(own)*Procs+w); err != nil {
+				if err := r.renew(rng.IntN(own)*Procs + w); err != nil {
 					errs <- err
 					return
 				}

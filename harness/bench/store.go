@@ -61,10 +61,10 @@ func (s *heldStore) renewAll(writers, times int) error {
 	var done sync.WaitGroup
 	for w := range writers {
 		done.Go(func() {
-			session := directory.New(s.engine, directory.Options{}).NewSession()
+			r := s.newRenewer()
 			for range times {
 				for i := w; i < len(s.versions) && errs[w] == nil; i += writers {
-					errs[w] = s.renew(session, i)
+					errs[w] = r.renew(i)
 				}
 			}
 		})
@@ -73,10 +73,22 @@ func (s *heldStore) renewAll(writers, times int) error {
 	return errors.Join(errs...)
 }
 
-func (s *heldStore) renew(session *directory.Session, i int) error {
-	var key [keyBytes]byte
-	putActorKey(&key, s.seed, i)
-	v, err := session.Renew(s.ctx, key[:], engines.Version(s.versions[i]), lease.Renewal{ExpiresAt: s.now + int64(leaseTime), Now: s.now})
+// renewer renews leases of a store for one goroutine. Its key lives as long as it does: a key of
+// each renewal's own would be garbage, and the collections that follow from it the harness'.
+type renewer struct {
+	store   *heldStore
+	session *directory.Session
+	key     [keyBytes]byte
+}
+
+func (s *heldStore) newRenewer() *renewer {
+	return &renewer{store: s, session: directory.New(s.engine, directory.Options{}).NewSession()}
+}
+
+func (r *renewer) renew(i int) error {
+	s := r.store
+	putActorKey(&r.key, s.seed, i)
+	v, err := r.session.Renew(s.ctx, r.key[:], engines.Version(s.versions[i]), lease.Renewal{ExpiresAt: s.now + int64(leaseTime), Now: s.now})
 	if err != nil {
 		return fmt.Errorf("renew lease %d: %w", i, err)
 	}
