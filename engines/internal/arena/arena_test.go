@@ -87,57 +87,6 @@ func TestLargeBlocksGiveMemoryBack(t *testing.T) {
 	}
 }
 
-func TestTableAgainstModel(t *testing.T) {
-	rng := newRand(t)
-	var tab Table
-	defer tab.Close()
-	model := map[Ref]uint32{} // ref -> tag; tags collide on purpose
-	find := func(r Ref, tag uint32) (uint32, bool) {
-		for pos := tab.Start(tag); ; pos++ {
-			var got Ref
-			if got, pos = tab.Next(tag, pos); got == 0 {
-				return 0, false
-			} else if got == r {
-				return pos, true
-			}
-		}
-	}
-	next := Ref(1)
-	for step := range 30000 {
-		if rng.IntN(100) < 60 && step < 20000 {
-			tag := rng.Uint32N(3000) * 0x10001
-			if err := tab.Insert(tag, next); err != nil {
-				t.Fatal(err)
-			}
-			model[next] = tag
-			next++
-			continue
-		}
-		for r, tag := range model {
-			pos, ok := find(r, tag)
-			if !ok {
-				t.Fatalf("ref %d is lost", r)
-			}
-			tab.Remove(pos)
-			delete(model, r)
-			break
-		}
-	}
-	if tab.Len() != len(model) {
-		t.Fatalf("table of %d, model of %d", tab.Len(), len(model))
-	}
-	for r, tag := range model {
-		if _, ok := find(r, tag); !ok {
-			t.Fatalf("ref %d is lost", r)
-		}
-	}
-	seen := 0
-	tab.All(func(Ref) bool { seen++; return true })
-	if seen != len(model) {
-		t.Fatalf("All gave %d of %d", seen, len(model))
-	}
-}
-
 // TestHashIsFixed: positions in files depend on it.
 func TestHashIsFixed(t *testing.T) {
 	for _, c := range []struct {

@@ -5,7 +5,8 @@
 //     hands out blocks named by a 32-bit [Ref]; freed blocks are kept in a free
 //     list per size class and used again.
 //  2. A [Table] is an open-addressing hash index from 32-bit tags to refs. It
-//     does not know keys: its user compares them.
+//     does not know keys: its user compares them. Tables that grow alike share the
+//     memory of one [Tables].
 //  3. An [Ordered] is an ordered set of refs for range scans: leaves of up to
 //     254 refs under one flat root. [Build] makes one from an unordered
 //     collection with a sort that touches each key once per eight bytes of it.

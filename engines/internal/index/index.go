@@ -62,6 +62,7 @@ type Journal interface {
 type Index struct {
 	seed     uint64
 	arena    *arena.Arena
+	tables   *arena.Tables // of the stripes
 	journal  Journal
 	log      *wal.Log
 	deferred bool // commits are published when the log is durable: class sync
@@ -90,6 +91,9 @@ type Index struct {
 	views   int    // open ones; guarded by viewMu
 }
 
+// minBlock is the size of the smallest record's block.
+const minBlock = 32
+
 // New returns an empty index whose records take up to memoryLimit bytes; 0
 // means as much as can be addressed. seed is that of the hash of keys.
 func New(memoryLimit int64, seed uint64) (*Index, error) {
@@ -97,7 +101,19 @@ func New(memoryLimit int64, seed uint64) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Index{seed: seed, arena: a}, nil
+	most := int64(MaxLocal)
+	if memoryLimit > 0 {
+		most = min(most, memoryLimit/minBlock)
+	}
+	t, err := arena.NewTables(Stripes, most)
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	ix := &Index{seed: seed, arena: a, tables: t}
+	for i := range ix.stripes {
+		ix.stripes[i].table = t.Table(i)
+	}
+	return ix, nil
 }
 
 // Start ends replay. k is ready to assign versions (meta.Keeper.Reserve was called).
@@ -178,7 +194,6 @@ func (ix *Index) open() error {
 
 // Close frees the memory once no scan is using it. The index is shut, or was never started.
 func (ix *Index) Close() error {
-	var errs []error
 	ix.image.breaker.Wait()
 	ix.image.done()
 	for i := range ix.orders {
@@ -188,8 +203,8 @@ func (ix *Index) Close() error {
 		s := &ix.stripes[i]
 		s.mu.Lock()
 		s.gate |= gateShut
-		errs = append(errs, s.table.Close())
+		s.table = arena.Table{}
 		s.mu.Unlock()
 	}
-	return errors.Join(append(errs, ix.arena.Close())...)
+	return errors.Join(ix.tables.Close(), ix.arena.Close())
 }
