@@ -20,7 +20,7 @@ import "math"
 type hold struct {
 	top  ref // table of roots
 	gen  uint64
-	dead []dropped // blocks that have left the tree since, and that no newer view can see
+	dead pile // blocks that have left the tree since, and that no newer view can see
 }
 
 // hold takes a view of the current state. checkpoint says that it is the one that a
@@ -65,7 +65,7 @@ func (t *tree) keeper(d dropped, limit uint64) *hold {
 // give hands a block that has left the tree to the view that can see it, or to the epochs.
 func (t *tree) give(d dropped, limit uint64) {
 	if v := t.keeper(d, limit); v != nil {
-		v.dead = append(v.dead, d)
+		t.push(&v.dead, d)
 	} else {
 		t.retire(d.block)
 	}
@@ -97,10 +97,12 @@ func (t *tree) release(v *hold) {
 // settle gives up some of the blocks that a released view kept, at most n, and reports
 // whether any are left: writers wait while it is done.
 func (t *tree) settle(v *hold, n int) bool {
-	from := max(0, len(v.dead)-n)
-	for _, d := range v.dead[from:] {
+	for range n {
+		d, ok := t.pop(&v.dead)
+		if !ok {
+			return false
+		}
 		t.give(d, v.gen-1)
 	}
-	v.dead = v.dead[:from]
-	return from > 0
+	return v.dead.top != 0
 }
