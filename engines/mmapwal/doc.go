@@ -7,7 +7,7 @@
 //     long records (slab.go), index pages of an extendible hash table that grows one
 //     page at a time, and a ledger that lists them (ledger.go). A record stays in its
 //     place until its value is replaced.
-//  2. The mapping is private (table.go): what is stored to it stays in the process. The kernel
+//  2. The mapping is private (table.go): what is stored to it stays in the process; what is added to a table while it is open is plain memory until the next open. The kernel
 //     never writes a page that the log does not cover; only checkpoints write.
 //  3. A renewal finds its lease, appends 48 bytes to the log that name its
 //     place, and patches the first bytes of the record (renew.go). A batch locks its

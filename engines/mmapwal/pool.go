@@ -153,7 +153,7 @@ func (e *engine) grow(size uint32) error {
 	if err := e.file.Allocate(int64(size)*pageBytes, int64(n)*pageBytes); err != nil {
 		return storedir.FullDevice(err)
 	}
-	if err := e.mapExtent(); err != nil {
+	if err := e.newExtent(); err != nil {
 		return err
 	}
 	p.mu.Lock()

@@ -214,10 +214,8 @@ func (e *engine) mapTable(r *root) error {
 	if want := int64(r.size) * pageBytes; size < want {
 		return &engines.CorruptError{File: e.path(tableName), Offset: size, Reason: fmt.Sprintf("the file has %d bytes, want %d", size, want)}
 	}
-	for range r.size / r.extentPages {
-		if err := e.mapExtent(); err != nil {
-			return err
-		}
+	if err := e.mapFile(int(r.size / r.extentPages)); err != nil {
+		return err
 	}
 	e.sumCRC = r.sums
 	e.pool.size, e.pool.next, e.pool.free, e.pool.limit = r.size, r.next, r.free, limit

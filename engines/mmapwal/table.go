@@ -17,13 +17,15 @@ import (
 
 // table is the mapping of the table file. It is private: what is stored to it stays
 // in the process, and only checkpoints write to the file (checkpoint.go). So the
-// kernel never writes a page back that the log does not cover.
+// kernel never writes a page back that the log does not cover. An extent that is added while
+// the store is open holds nothing in the file: it is memory without a file, in huge pages, until the store is opened again.
 type table struct {
 	file        vfs.File
 	extentShift uint8 // log2 of the pages in an extent
 	extentMask  uint32
 	extents     []unsafe.Pointer // start of each mapped extent; its length never changes
 	mapped      [][]byte         // the same, for Unmap
+	ofFile      int              // how many of them, the first, are of the file
 
 	// flags holds a byte for each page: bit 0: its checksum has been compared, or
 	// it was made by this process; bits 1 and 2: the epoch in which it was changed, 0 if
@@ -60,31 +62,55 @@ func (t *table) init(file vfs.File, extentPages uint32, limit uint32) (err error
 func anonymous(n int) ([]byte, error) {
 	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 	if err != nil {
-		return nil, fmt.Errorf("reserving memory for %d pages: %w", n, err)
+		return nil, fmt.Errorf("reserving memory for %d bytes of the table: %w", n, err)
 	}
 	return b, nil
 }
 
-// mapExtent maps the extent behind the last one; the file is long enough.
-func (t *table) mapExtent() error {
-	n := int64(t.extentMask+1) * pageBytes
-	i := len(t.mapped)
-	if i == len(t.extents) {
-		return fmt.Errorf("%w: table of %d MiB", engines.ErrFull, int64(i)*n>>20)
+// extentBytes is the length of an extent.
+func (t *table) extentBytes() int64 { return int64(t.extentMask+1) * pageBytes }
+
+// mapFile maps the first n extents from the file, which is long enough.
+func (t *table) mapFile(n int) error {
+	for i := range n {
+		mem, err := t.file.Map(int64(i)*t.extentBytes(), t.extentBytes(), vfs.MapPrivate)
+		if err != nil {
+			return err
+		}
+		t.add(mem)
 	}
-	mem, err := t.file.Map(int64(i)*n, n, vfs.MapPrivate)
+	t.ofFile = n
+	return nil
+}
+
+// newExtent makes the extent behind the last one.
+func (t *table) newExtent() error {
+	n := t.extentBytes()
+	if i := int64(len(t.mapped)); int(i) == len(t.extents) {
+		return fmt.Errorf("%w: table of %d MiB", engines.ErrFull, i*n>>20)
+	}
+	mem, err := anonymous(int(n))
 	if err != nil {
 		return err
 	}
-	t.mapped = append(t.mapped, mem)
-	t.extents[i] = unsafe.Pointer(&mem[0])
+	_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // advice: records are found with fewer misses of the TLB
+	t.add(mem)
 	return nil
+}
+
+func (t *table) add(mem []byte) {
+	t.extents[len(t.mapped)] = unsafe.Pointer(&mem[0])
+	t.mapped = append(t.mapped, mem)
 }
 
 func (t *table) close() error {
 	var err error
-	for _, mem := range t.mapped {
-		err = errors.Join(err, t.file.Unmap(mem))
+	for i, mem := range t.mapped {
+		if i < t.ofFile {
+			err = errors.Join(err, t.file.Unmap(mem))
+		} else {
+			err = errors.Join(err, unix.Munmap(mem))
+		}
 	}
 	t.mapped, t.extents = nil, nil
 	for _, b := range [][]byte{t.flags, t.owner} {
@@ -195,7 +221,7 @@ func (e *engine) faulted(x any) error {
 	if !ok {
 		panic(x)
 	}
-	for i, mem := range e.mapped {
+	for i, mem := range e.mapped[:e.ofFile] {
 		off := fault.Addr() - uintptr(unsafe.Pointer(&mem[0]))
 		if off < uintptr(len(mem)) {
 			at := int64(i)*int64(len(mem)) + int64(off)

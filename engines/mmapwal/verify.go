@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/meta"
@@ -138,7 +135,6 @@ type offline struct {
 	root    *root
 	journal bool // the root is that of a checkpoint which was not brought to its place
 	files   int
-	anon    [][]byte
 }
 
 // openOffline maps the table of a closed store without writing anything.
@@ -222,22 +218,17 @@ func (o *offline) mapTable(short bool) error {
 	if want := int64(r.size) * pageBytes; size < want && !short {
 		return &engines.CorruptError{File: e.path(tableName), Offset: size, Reason: fmt.Sprintf("the file has %d bytes, want %d", size, want)}
 	}
-	n := int64(r.extentPages) * pageBytes
-	for i := range int64(r.size / r.extentPages) {
-		if (i+1)*n <= size {
-			if err := e.mapExtent(); err != nil {
-				return err
-			}
-			continue
-		}
-		mem, err := anonymous(int(n))
-		if err != nil {
+	n, extents := e.extentBytes(), int64(r.size/r.extentPages)
+	whole := min(extents, size/n)
+	if err := e.mapFile(int(whole)); err != nil {
+		return err
+	}
+	for i := whole; i < extents; i++ {
+		if err := e.newExtent(); err != nil {
 			return err
 		}
-		o.anon = append(o.anon, mem)
-		e.extents[i] = unsafe.Pointer(&mem[0])
 		if i*n < size {
-			if _, err := file.ReadAt(mem[:size-i*n], i*n); err != nil {
+			if _, err := file.ReadAt(e.mapped[i][:size-i*n], i*n); err != nil {
 				return err
 			}
 		}
@@ -251,10 +242,4 @@ func (o *offline) mapTable(short bool) error {
 	return nil
 }
 
-func (o *offline) close() error {
-	err := o.e.table.close()
-	for _, mem := range o.anon {
-		err = errors.Join(err, unix.Munmap(mem))
-	}
-	return err
-}
+func (o *offline) close() error { return o.e.table.close() }
