@@ -50,7 +50,7 @@ const (
 )
 
 var (
-	checkpoints = image.Format{Tag: snapshot.Tag([]byte("actors 2")), Prefix: "checkpoint-"}
+	checkpoints = image.Format{Tag: snapshot.Tag([]byte("actors 3")), Prefix: "checkpoint-"}
 	seriesFiles = image.Format{Tag: snapshot.Tag([]byte("actser 1")), Prefix: "series-"} // for its names and tag only
 )
 

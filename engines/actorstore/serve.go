@@ -149,12 +149,7 @@ func (e *engine) LogRenewal(scratch *index.Scratch, d index.Delta) (wal.LSN, err
 func (e *engine) LogDeltas(buf []byte, deltas []index.Delta) (wal.LSN, []byte, error) {
 	buf = buf[:0]
 	for i := range deltas {
-		if deltas[i].Version != 0 {
-			buf = index.AppendDelta(buf, &deltas[i])
-		}
-	}
-	if len(buf) == 0 {
-		return 0, buf, nil
+		buf = index.AppendDelta(buf, &deltas[i])
 	}
 	lsn, err := e.log.Append(kindRenewals, buf)
 	return lsn, buf, err

@@ -10,7 +10,7 @@ import (
 )
 
 // snapshots is what appendlog calls its images (package image).
-var snapshots = image.Format{Tag: snapshot.Tag([]byte("applog 2")), Prefix: "snapshot-"}
+var snapshots = image.Format{Tag: snapshot.Tag([]byte("applog 3")), Prefix: "snapshot-"}
 
 // loadSnapshot gives the index a snapshot to take its records from, and returns
 // the snapshot's end. Of the file only header, footer, index and end are read here.

@@ -28,10 +28,13 @@ var le = binary.LittleEndian
 //	chunks: the records of stripe 0, of stripe 1 and so on, as blocks. Within a
 //	stripe they are in the order of their tags, the low half of the key's hash. A block, padded with zeros to the size of its class:
 //
-//	 0         8      12     16          20         22    23     24
-//	+---------+------+------+-----------+----------+-----+------+-----+-------+-------+
-//	| version | id   | 0    | value len | key len  | ks  | 0    | key | value | zeros |
-//	+---------+------+------+-----------+----------+-----+------+-----+-------+-------+
+//	 0                   8      12                                   16
+//	+--------------+----+------+---------------+-------------+------+-----+-------+-------+
+//	| version      | ks | id   | value len     | key len     | 0    | key | value | zeros |
+//	| 61 bits      | 3  |      | 21 bits       | 9           | 2    |     |       |       |
+//	+--------------+----+------+---------------+-------------+------+-----+-------+-------+
+//
+//	Of a word that holds several numbers the first has the low bits.
 //
 //	The last chunk holds the end alone:
 //

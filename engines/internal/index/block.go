@@ -41,10 +41,12 @@ func DecodeBlock(b []byte) (o Op, size int, err error) {
 	o = Op{Kind: engines.OpPut, Keyspace: r.keyspace(), ID: r.id(), Version: r.version(), Key: r.key(), Value: r.value()}
 	switch {
 	case !o.Keyspace.Valid():
-		return o, 0, fmt.Errorf("record %d of keyspace %d, which does not exist", o.ID, b[recKeyspace])
+		return o, 0, fmt.Errorf("record %d of keyspace %d, which does not exist", o.ID, o.Keyspace)
 	case o.Version == 0:
 		return o, 0, fmt.Errorf("record %d has version 0", o.ID)
-	case r.pend() != 0 || b[recKeyspace+1] != 0:
+	case len(o.Key) == 0 || len(o.Key) > engines.MaxKeyBytes || len(o.Value) > engines.MaxValueBytes:
+		return o, 0, fmt.Errorf("record %d with a key of %d and a value of %d bytes", o.ID, len(o.Key), len(o.Value))
+	case r.wasRead() || r.held():
 		return o, 0, fmt.Errorf("record %d is marked as in use", o.ID)
 	}
 	return o, arena.BlockBytes(n), nil

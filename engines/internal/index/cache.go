@@ -119,8 +119,8 @@ func (c *Cache) Victims(n int, created func(value []byte) int64, visit func(key,
 		for _, id := range c.oldest(nil, n) {
 			read := false
 			c.ix.look(id, func(r record) {
-				if read = r[recRead] != 0; read {
-					r[recRead] = 0
+				if read = r.wasRead(); read {
+					r.setRead(false)
 					return
 				}
 				visit(r.key(), r.value(), r.version())

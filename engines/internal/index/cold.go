@@ -52,7 +52,7 @@ func (ix *Index) Retire(ks engines.Keyspace, key []byte, v engines.Version, adde
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ref, _, r := ix.find(s, h, ks, key)
-	if ref == 0 || r.version() != v || r.pend() != 0 {
+	if ref == 0 || r.version() != v || r.held() {
 		if added && ref != 0 {
 			s.live-- // the cold record is counted by its owner
 		}

@@ -169,7 +169,7 @@ func (ix *Index) plan(c *commit, b *engines.Batch) (obstacle, error) {
 	}
 	for i := range b.Ops {
 		v, err := ix.planOp(c, &b.Ops[i], &c.plans[i])
-		if err == nil && v <= engines.Version(ix.meta.Ceiling()) {
+		if err == nil && v <= ix.ceiling() {
 			continue
 		}
 		ix.abandon(c)

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"orbitbench/engines"
+	"orbitbench/engines/internal/arena"
 )
 
 // SliceBytes bounds the keys and values that a slice holds, but for its last record.
@@ -35,7 +36,7 @@ func (ix *Index) Slice(stripe, cursor int, v *View, shut bool, visit func(*Op)) 
 		}
 		r := ix.rec(ref)
 		if v == nil {
-			r = ix.current(s, r)
+			r = ix.current(s, ref, r)
 		} else if r, err = ix.asOf(s, r, v.seq); errors.Is(err, engines.ErrNotFound) {
 			r = nil
 		} else if err != nil {
@@ -56,12 +57,12 @@ func (ix *Index) Slice(stripe, cursor int, v *View, shut bool, visit func(*Op)) 
 }
 
 // current picks the state of a record that readers see.
-func (ix *Index) current(s *stripe, r record) record {
-	if r.pend() == 0 || !ix.deferred {
+func (ix *Index) current(s *stripe, ref arena.Ref, r record) record {
+	if !r.held() {
 		return r
 	}
 	id := r.id()
-	if ix.settle(s, r) != 0 {
+	if ix.settle(s, ref) != 0 {
 		return r // not durable yet: it is still as it was
 	}
 	if ref := s.handles[localOf(id)]; ref != 0 {

@@ -354,7 +354,7 @@ func (ix *Index) prefetch(s *stripe, window []queued) {
 	for _, ref := range refs[:len(window)] {
 		if ref != 0 {
 			r := ix.rec(ref)
-			s.touched += r[recKeyLen] + r[min(64, len(r)-1)]
+			s.touched += r[recSizes] + r[min(64, len(r)-1)]
 		}
 	}
 }

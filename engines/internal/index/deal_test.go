@@ -82,7 +82,7 @@ func contents(ix *Index) map[string]string {
 	for i := range ix.stripes {
 		ix.stripes[i].table.All(func(ref arena.Ref) bool {
 			r := ix.rec(ref)
-			all[string(r.key())] = fmt.Sprint(r.id(), r.version(), r.pend(), r.value())
+			all[string(r.key())] = fmt.Sprint(r.id(), r.version(), r.held(), r.value())
 			return true
 		})
 	}

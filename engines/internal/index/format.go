@@ -31,7 +31,7 @@ import (
 //	field       type  meaning
 //	id          u32   record id: its low byte is the stripe, the top byte of the key's
 //	                  hash; the rest counts within the stripe
-//	version     u64   the version after the operation; OpDelete: one above the deleted one
+//	version     u64   the version after the operation, below 2^61; OpDelete: one above the deleted one
 //	renewals    u32   renewal_count after the renewal
 //	expires_at  i64   ns since the Unix epoch
 //	now         i64   last_renewed, ns since the Unix epoch
@@ -65,8 +65,8 @@ func ParseDelta(b []byte) (Op, error) {
 		Version:  engines.Version(le.Uint64(b[8:])),
 		Renewal:  lease.Renewal{ExpiresAt: int64(le.Uint64(b[16:])), Now: int64(le.Uint64(b[24:]))},
 	}
-	if o.Version == 0 {
-		return Op{}, fmt.Errorf("renewal of record %d to version 0", o.ID)
+	if o.Version == 0 || o.Version > MaxVersion {
+		return Op{}, fmt.Errorf("renewal of record %d to version %d", o.ID, o.Version)
 	}
 	return o, nil
 }
@@ -100,7 +100,7 @@ func ParseOp(b []byte) (Op, int, error) {
 	}
 	keyLen, aux := int(le.Uint16(b[2:])), le.Uint32(b[4:])
 	o := Op{Kind: engines.OpKind(b[0]), Keyspace: engines.Keyspace(b[1]), ID: le.Uint32(b[8:]), Version: engines.Version(le.Uint64(b[12:]))}
-	if !o.Keyspace.Valid() || o.Version == 0 {
+	if !o.Keyspace.Valid() || o.Version == 0 || o.Version > MaxVersion {
 		return Op{}, 0, fmt.Errorf("operation in keyspace %d at version %d", b[1], o.Version)
 	}
 	body := b[opHeadBytes:]

@@ -16,7 +16,8 @@ import (
 // notes a delta in a list of its stripe; a second renewal of the lease before
 // the list is logged changes the delta. A round, every half window, logs the
 // lists and syncs the log. A batch logs the lists of its stripes first, so that
-// within a stripe the order of the log is that of the commits.
+// within a stripe the order of the log is that of the commits, and a lease that is
+// deleted has no delta left.
 //
 // A renewal is on the device within the window of its acknowledgement if a
 // round takes no longer than half of it. When one does, the timer of overdue
@@ -25,8 +26,7 @@ import (
 // LazyJournal is what a journal must be for lazy renewals.
 type LazyJournal interface {
 	Journal
-	// LogDeltas appends renewals of one stripe as one record. A delta of version
-	// 0 is none. buf is memory for the encoding; it is returned for the next call.
+	// LogDeltas appends renewals of one stripe, one or more, as one record. buf is memory for the encoding; it is returned for the next call.
 	LogDeltas(buf []byte, deltas []Delta) (lsn wal.LSN, again []byte, err error)
 }
 
@@ -35,8 +35,11 @@ const maxDeltas = 512
 
 // lazyStripe is the part of a stripe that lazy renewals need. Guarded by the stripe's lock.
 type lazyStripe struct {
-	deltas  []Delta // renewals that are not in the log yet; record.pend() - 1 is the place of a record's
+	deltas  []Delta // renewals that are not in the log yet
 	encoded []byte
+	// places has, by the low bits of a record's id, 1 + where in deltas that of a record may be, or 0. Of records that
+	// share a place the one that was renewed last has it; another that is renewed again gets one more delta.
+	places []uint16
 }
 
 // lazy is nil in an index that logs each renewal.
@@ -63,7 +66,7 @@ func (ix *Index) StartLazy(j LazyJournal, log *wal.Log, window time.Duration, k 
 	l := &lazy{journal: j, window: window, stop: make(chan struct{}), over: make(chan struct{})}
 	l.cond.L = &l.mu
 	for i := range ix.stripes {
-		ix.stripes[i].deltas = make([]Delta, 0, maxDeltas)
+		ix.stripes[i].deltas, ix.stripes[i].places = make([]Delta, 0, maxDeltas), make([]uint16, maxDeltas)
 	}
 	ix.lazy = l
 	ix.Start(j, log, engines.Interval, k)
@@ -72,12 +75,11 @@ func (ix *Index) StartLazy(j LazyJournal, log *wal.Log, window time.Duration, k 
 }
 
 // note puts a renewal into the list of its stripe.
-func (ix *Index) note(s *stripe, r record, d Delta) error {
-	if slot := r.pend(); slot != 0 {
-		if old := int(slot) - 1; old < len(s.deltas) && s.deltas[old].ID == d.ID {
-			s.deltas[old] = d
-			return nil
-		}
+func (ix *Index) note(s *stripe, d Delta) error {
+	place := &s.places[localOf(d.ID)%maxDeltas]
+	if n := int(*place); n > 0 && s.deltas[n-1].ID == d.ID {
+		s.deltas[n-1] = d
+		return nil
 	}
 	if len(s.deltas) == maxDeltas {
 		if err := ix.logDeltas(s); err != nil {
@@ -85,16 +87,8 @@ func (ix *Index) note(s *stripe, r record, d Delta) error {
 		}
 	}
 	s.deltas = append(s.deltas, d)
-	r.setPend(uint32(len(s.deltas)))
+	*place = uint16(len(s.deltas))
 	return nil
-}
-
-// drop forgets the delta of a record that is being deleted.
-func (s *stripe) drop(r record) {
-	if old := int(r.pend()) - 1; old >= 0 && old < len(s.deltas) && s.deltas[old].ID == r.id() {
-		s.deltas[old].Version = 0
-	}
-	r.setPend(0)
 }
 
 // logDeltas logs the list of a stripe and empties it. After an error it is as it was.
@@ -105,7 +99,8 @@ func (ix *Index) logDeltas(s *stripe) (err error) {
 	if _, s.encoded, err = ix.lazy.journal.LogDeltas(s.encoded, s.deltas); err != nil {
 		return err
 	}
-	s.deltas = s.deltas[:0] // places in records that point behind its end, or to another id, are void
+	s.deltas = s.deltas[:0]
+	clear(s.places)
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package index
 
 import (
+	"fmt"
+
 	"orbitbench/engines"
 	"orbitbench/engines/internal/arena"
 	"orbitbench/engines/internal/wal"
@@ -22,8 +24,19 @@ func (s *stripe) hold(r record, p pending) uint32 {
 		slot = uint32(len(s.pending) - 1)
 	}
 	s.pending[slot] = p
-	r.setPend(slot + 1)
+	r.setHeld(true)
 	return slot
+}
+
+// holder returns the slot of the commit that holds a record. There are as many to look
+// through as commits that wait for the log at once and meet in one stripe.
+func (s *stripe) holder(ref arena.Ref) uint32 {
+	for slot := range s.pending {
+		if p := &s.pending[slot]; p.ref == ref && p.lsn != 0 {
+			return uint32(slot)
+		}
+	}
+	panic(fmt.Sprintf("index: nothing holds block %d", ref))
 }
 
 // publishPending makes the commit in a slot visible and frees the slot.
@@ -31,7 +44,7 @@ func (ix *Index) publishPending(s *stripe, slot uint32) {
 	p := s.pending[slot]
 	s.pending[slot] = pending{}
 	s.free = append(s.free, slot)
-	ix.rec(p.ref).setPend(0)
+	ix.rec(p.ref).setHeld(false)
 	ix.publish(s, &p)
 }
 
@@ -89,10 +102,6 @@ func (ix *Index) publishPut(s *stripe, tag uint32, ref, newRef arena.Ref, v engi
 		ix.overwrite(r, n.value())
 		ix.arena.Free(newRef, n.size())
 	default:
-		n.setPend(0)
-		if ix.lazy != nil {
-			n.setPend(r.pend()) // its delta stays in the list
-		}
 		s.table.Set(s.place(tag, ref), newRef)
 		s.handles[localOf(r.id())] = newRef
 		n.setVersion(v)
@@ -115,9 +124,6 @@ func (ix *Index) overwrite(r record, value []byte) {
 func (ix *Index) publishDelete(s *stripe, tag uint32, ref arena.Ref) {
 	r := ix.rec(ref)
 	s.live--
-	if ix.lazy != nil {
-		s.drop(r)
-	}
 	if ix.cache != nil && r.keyspace() == engines.QueryCache {
 		ix.cache.removed(r.id(), r.size()-recHead)
 	}

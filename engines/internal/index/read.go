@@ -44,7 +44,7 @@ func (ix *Index) Use(key []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ref, _, r := ix.find(s, h, engines.QueryCache, key); ref != 0 {
-		r[recRead] = 1
+		r.setRead(true)
 	}
 }
 

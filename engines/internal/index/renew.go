@@ -27,7 +27,15 @@ func (ix *Index) clear(o obstacle) error {
 	if err := ix.open(); err != nil {
 		return err
 	}
+	if o.version > MaxVersion {
+		return fmt.Errorf("%w: a record would get version %d, the highest is %d", engines.ErrFull, o.version, MaxVersion)
+	}
 	return ix.meta.Raise(o.version)
+}
+
+// ceiling returns the highest version that may be assigned now.
+func (ix *Index) ceiling() engines.Version {
+	return min(engines.Version(ix.meta.Ceiling()), MaxVersion)
 }
 
 // RenewLease is engines.LeaseRenewer: one lookup, one renewal in
@@ -61,13 +69,13 @@ func (ix *Index) tryRenew(s *stripe, h uint64, key []byte, held engines.Version,
 	}
 	rec := ix.rec(ref)
 	v := ix.nextVersion(s, held)
-	if v > engines.Version(ix.meta.Ceiling()) {
+	if v > ix.ceiling() {
 		s.mu.Unlock()
 		return 0, obstacle{version: v}, nil
 	}
 	d := Delta{ID: rec.id(), Renewals: nextRenewals(rec.value()), Version: v, Renewal: r}
 	if ix.lazy != nil && !ix.lazy.direct.Load() {
-		if err := ix.note(s, rec, d); err != nil {
+		if err := ix.note(s, d); err != nil {
 			s.mu.Unlock()
 			return 0, obstacle{}, err
 		}

@@ -96,8 +96,8 @@ func (s *stripe) place(tag uint32, ref arena.Ref) uint32 {
 // settle makes a commit on the record visible if it has become durable, or
 // returns its number for the caller to wait for without the lock. After a
 // result of 0 the caller must find the record again: it may have moved.
-func (ix *Index) settle(s *stripe, r record) wal.LSN {
-	slot := r.pend() - 1
+func (ix *Index) settle(s *stripe, ref arena.Ref) wal.LSN {
+	slot := s.holder(ref)
 	if lsn := s.pending[slot].lsn; lsn > ix.log.Durable() {
 		return lsn
 	}
@@ -109,22 +109,23 @@ func (ix *Index) settle(s *stripe, r record) wal.LSN {
 // number of a commit on the record that is not durable yet, or 0.
 func (ix *Index) lookup(s *stripe, h uint64, ks engines.Keyspace, key []byte) (ref arena.Ref, r record, wait wal.LSN) {
 	ref, _, r = ix.find(s, h, ks, key)
-	if ref == 0 || r.pend() == 0 || !ix.deferred {
+	if ref == 0 || !r.held() {
 		return ref, r, 0
 	}
-	if wait = ix.settle(s, r); wait != 0 {
+	if wait = ix.settle(s, ref); wait != 0 {
 		return ref, r, wait
 	}
 	ref, _, r = ix.find(s, h, ks, key)
 	return ref, r, 0
 }
 
-// nextVersion returns the version that follows cur, or that of a new record if cur is 0.
+// nextVersion returns the version that follows cur, or that of a new record if cur is 0. One above MaxVersion cannot be
+// assigned: it is above the ceiling too.
 func (ix *Index) nextVersion(s *stripe, cur engines.Version) engines.Version {
 	if cur == 0 {
 		cur = engines.Version(s.floor)
 	}
-	return max(cur, ix.base) + 1
+	return min(max(cur, ix.base), MaxVersion) + 1
 }
 
 // newID returns a free id. unused demands one that no record in the log can

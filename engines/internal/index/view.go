@@ -185,7 +185,7 @@ func (ix *Index) dropHistory(s *stripe) {
 			continue // listed twice
 		}
 		// One that was created again, or is about to be, is no ghost any more.
-		if r := ix.rec(ref); r.version() == 0 && r.pend() == 0 {
+		if r := ix.rec(ref); r.version() == 0 && !r.held() {
 			ix.orders[r.keyspace()].Remove(bytes.Clone(r.key()))
 			ix.forget(s, g.tag, ref)
 		}
