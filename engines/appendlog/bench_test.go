@@ -12,6 +12,10 @@ func BenchmarkRenewProcess(b *testing.B) {
 	enginebench.Renew(b, engines.Durability{Class: engines.Process}, appendlog.Driver{})
 }
 
+func BenchmarkRewriteProcess(b *testing.B) {
+	enginebench.Rewrite(b, engines.Durability{Class: engines.Process}, appendlog.Driver{})
+}
+
 func BenchmarkGet(b *testing.B)        { enginebench.Get(b, appendlog.Driver{}) }
 func BenchmarkRenewSync(b *testing.B)  { enginebench.RenewSync(b, appendlog.Driver{}) }
 func BenchmarkShardedMap(b *testing.B) { enginebench.ShardedMap(b) }

@@ -42,6 +42,29 @@ func Renew(b *testing.B, d engines.Durability, drivers ...engines.Driver) {
 	})
 }
 
+// Rewrite renews leases at random on one thread by putting the whole record under a condition.
+func Rewrite(b *testing.B, d engines.Durability, drivers ...engines.Driver) {
+	each(b, drivers, sizes, func(b *testing.B, driver engines.Driver, n int) {
+		e, keys, versions := store(b, driver, d, n)
+		rng := rand.New(rand.NewPCG(1, 2))
+		ctx := context.Background()
+		value := value(b)
+		var batch engines.Batch
+		b.ReportAllocs()
+		defer cpuTimer(b)()
+		for range b.N {
+			i := rng.IntN(n)
+			batch.Reset()
+			batch.Require(engines.Leases, keys[i], versions[i])
+			batch.Put(engines.Leases, keys[i], value)
+			if err := e.Apply(ctx, &batch); err != nil {
+				b.Fatal(err)
+			}
+			versions[i] = batch.Ops[0].Assigned
+		}
+	})
+}
+
 // Get reads leases at random on one thread.
 func Get(b *testing.B, drivers ...engines.Driver) {
 	each(b, drivers, sizes, func(b *testing.B, driver engines.Driver, n int) {

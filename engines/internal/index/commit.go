@@ -24,7 +24,7 @@ type commit struct {
 type plan struct {
 	hash    uint64
 	ref     arena.Ref // the record, 0 if a delete finds none
-	newRef  arena.Ref // engines.OpPut: the new block, or ref if the record is new
+	newRef  arena.Ref // engines.OpPut: the new block, ref if the record is new, 0 if its block is overwritten
 	created bool      // the record was put into the index for this batch
 	version engines.Version
 	slot    uint32 // of the pending commit, class sync
@@ -152,6 +152,9 @@ func (ix *Index) judge(c *commit, b *engines.Batch) (obstacle, error) {
 		if err := ix.enter(s); err != nil {
 			return obstacle{}, err
 		}
+		if !ix.deferred {
+			continue // nothing is waited for
+		}
 		_, _, wait := ix.lookup(s, c.plans[i].hash, b.Ops[i].Keyspace, b.Ops[i].Key)
 		if wait != 0 {
 			return obstacle{lsn: wait}, nil
@@ -223,12 +226,16 @@ func (ix *Index) planOp(c *commit, b *engines.Op, p *plan) (engines.Version, err
 	return next, nil
 }
 
-// planPut makes the block of a new record, or a new block for an old one.
+// planPut makes the block of a new record, or a new block for an old one unless
+// the batch will be published from its own memory, into the block that is there.
 func (ix *Index) planPut(s *stripe, b *engines.Op, p *plan, rec record, unused bool) (err error) {
 	if p.ref == 0 {
 		p.ref, _, err = ix.create(s, p.hash, b.Keyspace, b.Key, b.Value, unused)
 		p.newRef, p.created = p.ref, err == nil
 		return err
+	}
+	if !ix.deferred && rec.version() != 0 && arena.SameClass(rec.size(), recHead+len(b.Key)+len(b.Value)) {
+		return nil
 	}
 	p.newRef, _, err = newRecord(ix.arena, rec.id(), 0, b.Keyspace, b.Key, b.Value)
 	return fullError(err)
@@ -269,9 +276,14 @@ func (ix *Index) commit(c *commit, b *engines.Batch) error {
 	}
 	if !ix.deferred {
 		for i := range c.plans {
-			if p := &c.plans[i]; p.ref != 0 {
+			p, s := &c.plans[i], ix.stripe(c.plans[i].hash)
+			switch {
+			case p.ref == 0:
+			case b.Ops[i].Kind == engines.OpPut && p.newRef == 0:
+				ix.publishValue(s, ix.rec(p.ref), b.Ops[i].Value, p.version)
+			default:
 				now := p.pending(&b.Ops[i], lsn)
-				ix.publish(ix.stripe(p.hash), &now)
+				ix.publish(s, &now)
 			}
 		}
 		ix.stripe(c.plans[0].hash).commits++

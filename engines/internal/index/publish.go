@@ -86,16 +86,11 @@ func (ix *Index) publishPut(s *stripe, tag uint32, ref, newRef arena.Ref, v engi
 	if created && ix.counted(r.keyspace(), r.key()) {
 		s.live++
 	}
-	if r.keyspace() == engines.TimeSeries {
-		ix.points.Add(1)
+	grown := ix.rec(newRef).size() - recHead
+	if !created {
+		grown = ix.rec(newRef).valueLen() - r.valueLen()
 	}
-	if ix.cache != nil && r.keyspace() == engines.QueryCache {
-		grown := ix.rec(newRef).size() - recHead
-		if !created {
-			grown = ix.rec(newRef).valueLen() - r.valueLen()
-		}
-		ix.cache.put(r.id(), grown)
-	}
+	ix.countPut(r, grown)
 	switch n := ix.rec(newRef); {
 	case newRef == ref:
 	case arena.SameClass(r.size(), n.size()):
@@ -112,6 +107,26 @@ func (ix *Index) publishPut(s *stripe, tag uint32, ref, newRef arena.Ref, v engi
 	r.setVersion(v)
 	if created {
 		ix.orders[r.keyspace()].Put(r.key(), ref)
+	}
+}
+
+// publishValue gives a visible record a value that its block has room for.
+func (ix *Index) publishValue(s *stripe, r record, value []byte, v engines.Version) {
+	if s.viewSeq != 0 {
+		ix.preserve(s, r)
+	}
+	ix.countPut(r, len(value)-r.valueLen())
+	ix.overwrite(r, value)
+	r.setVersion(v)
+}
+
+// countPut counts a put of a record, which becomes longer by grown bytes.
+func (ix *Index) countPut(r record, grown int) {
+	switch {
+	case r.keyspace() == engines.TimeSeries:
+		ix.points.Add(1)
+	case r.keyspace() == engines.QueryCache && ix.cache != nil:
+		ix.cache.put(r.id(), grown)
 	}
 }
 
