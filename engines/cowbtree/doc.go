@@ -6,7 +6,7 @@
 //     load.go). Then it replays the log behind the checkpoint, in order; after a clean close there is
 //     nothing to replay, and the log is opened while reads are served (open.go).
 //  2. Readers take no lock. They pin an epoch, walk from the table of roots to a
-//     leaf and copy one record (search.go, read.go, epoch.go). A node keeps eight bytes of each key
+//     leaf and copy one record (search.go, read.go, epoch.go). A node keeps four bytes of each key
 //     side by side, so that a search touches a few cache lines.
 //  3. Writers take one lock. A renewal finds its lease, checks version and expiry, appends
 //     to the log, copies the record and stores its reference into the leaf, which

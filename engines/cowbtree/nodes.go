@@ -47,10 +47,10 @@ func (t *tree) gather(n *node) {
 }
 
 // insertAt puts an entry in front of entry i of the scratch slices.
-func (t *tree) insertAt(i int, head uint64, id, sep ref) {
+func (t *tree) insertAt(i int, h head, id, sep ref) {
 	t.heads = append(t.heads, 0)
 	copy(t.heads[i+1:], t.heads[i:])
-	t.heads[i] = head
+	t.heads[i] = h
 	t.ids = append(t.ids, 0)
 	copy(t.ids[i+1:], t.ids[i:])
 	t.ids[i] = id
@@ -136,10 +136,6 @@ func (t *tree) finishLeaf(n *node, p int) {
 	n.setSlope()
 }
 
-// worthwhile is by how many bytes the common prefix of the keys of a node must
-// be longer than the one in use before its heads are computed again.
-const worthwhile = 4
-
 // leafOf builds a leaf from scratch entries a to b, whose heads are for prefix p.
 func (t *tree) leafOf(a, b, p int) fresh {
 	c := t.newNode(kindLeaf, 0, b-a)
@@ -149,7 +145,7 @@ func (t *tree) leafOf(a, b, p int) fresh {
 		c.node.payload += t.stored(id)
 	}
 	q := commonPrefix(t.record(t.ids[a]).key(), t.record(t.ids[b-1]).key())
-	if q >= p+worthwhile || q > p && t.heads[a] == t.heads[b-1] {
+	if q > p {
 		t.fillHeads(c.node, q)
 		p = q
 	}
@@ -168,7 +164,7 @@ func (t *tree) innerOf(level uint8, a, b, p int) fresh {
 	c.node.heads()[0], c.node.seps()[0] = 0, 0
 	if b-a > 1 {
 		q := commonPrefix(t.separator(t.seps[a+1]).key(), t.separator(t.seps[b-1]).key())
-		if p < 0 || q < p || q >= p+worthwhile || q > p && t.heads[a+1] == t.heads[b-1] {
+		if q != p {
 			p = q
 			for i := 1; i < b-a; i++ {
 				c.node.heads()[i] = headOf(t.separator(c.node.seps()[i]).key(), p)

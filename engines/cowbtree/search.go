@@ -6,7 +6,7 @@ import (
 	"orbitbench/engines"
 )
 
-// Searching. A node keeps eight bytes of each key beside each other, so that a
+// Searching. A node keeps four bytes of each key beside each other, so that a
 // search touches two or three cache lines of it and, in a leaf, the one record that it
 // finds. The position is guessed by interpolation, which is off by about
 // the square root of the number of keys when they are uniform, and then corrected in
@@ -24,7 +24,7 @@ type way struct {
 }
 
 // lower returns the first entry from on whose head is not below h.
-func (n *node) lower(h uint64, from int) int {
+func (n *node) lower(h head, from int) int {
 	count := int(n.n)
 	if from >= count || h <= n.first {
 		return from
@@ -145,7 +145,7 @@ func (m mem) exact(n *node, key []byte) (int, *record) {
 }
 
 // among searches the entries from i on that have head h.
-func (m mem) among(n *node, i int, h uint64, key []byte) (int, *record) {
+func (m mem) among(n *node, i int, h head, key []byte) (int, *record) {
 	lo, hi := i, i+1
 	for hi < int(n.n) && n.head(hi) == h {
 		hi++

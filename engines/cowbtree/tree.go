@@ -37,7 +37,7 @@ type tree struct {
 	checkpoint *hold      // the view among them that is being written to the page file, or nil
 	freed      []pageAddr // pages that the tree has stopped using since the last checkpoint began
 
-	heads []uint64 // scratch of structural changes
+	heads []head // scratch of structural changes
 	ids   []ref
 	seps  []ref
 }
