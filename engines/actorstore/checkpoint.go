@@ -3,6 +3,7 @@ package actorstore
 import (
 	"context"
 	"errors"
+	"math"
 	"path"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/internal/image"
 	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/pace"
 	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/wal"
 )
@@ -35,12 +37,25 @@ type checkpointInfo struct {
 // wantsCheckpoint reports whether the log has outgrown what replay should take,
 // or the points that are not sealed the index.
 func (e *engine) wantsCheckpoint() bool {
-	limit := e.config.CheckpointLogBytes
-	if limit < 0 {
+	if e.config.CheckpointLogBytes < 0 {
 		return false
 	}
-	limit = max(limit, e.checkpointInfo.bytes.Load())
-	return e.logSince() > uint64(limit) || e.index.Points()-e.sealed.Load() >= uint64(e.config.SeriesTailPoints)
+	return e.logSince() > uint64(e.logLimit()) || e.index.Points()-e.sealed.Load() >= uint64(e.config.SeriesTailPoints)
+}
+
+// logLimit returns how many bytes of log call for a checkpoint.
+func (e *engine) logLimit() int64 {
+	return max(e.config.CheckpointLogBytes, e.checkpointInfo.bytes.Load())
+}
+
+// pace returns the pace of a checkpoint that begins now: with twice the log that calls for
+// one it goes as fast as it can, unless none is taken for the log.
+func (e *engine) pace() *pace.Pace {
+	bound := uint64(math.MaxUint64)
+	if e.config.CheckpointLogBytes >= 0 {
+		bound = 2 * uint64(e.logLimit())
+	}
+	return pace.New(e.config.CheckpointShare, e.logSince, bound)
 }
 
 // logSince returns the bytes of log records since the latest checkpoint began.
@@ -95,9 +110,9 @@ func (e *engine) checkpoint(ctx context.Context, paced bool) error {
 	if err != nil {
 		return err
 	}
-	source := image.Source{Share: 1, Shut: !paced, End: e.logEnd}
+	source := image.Source{Shut: !paced, End: e.logEnd}
 	if paced {
-		source.Share = e.config.CheckpointShare
+		source.Pace = e.pace()
 	}
 	bytes, end, err := e.write(ctx, e.dir, start, source)
 	if err != nil {
@@ -133,9 +148,10 @@ func (e *engine) write(ctx context.Context, dir string, start wal.LSN, s image.S
 	s.Index, s.Seed = e.index, e.meta.Seed()
 	s.OnWrite = func(n int) error {
 		e.checkpointInfo.written.Add(uint64(n))
+		s.Pace.Rest()
 		return context.Cause(ctx)
 	}
-	series, err := e.writeSeries(path.Join(dir, seriesFiles.Name(start)), start, s.Share, s.OnWrite)
+	series, err := e.writeSeries(path.Join(dir, seriesFiles.Name(start)), start, s.OnWrite)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -160,7 +176,7 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	begin := time.Now()
-	bytes, _, err := e.write(ctx, dir, 1, image.Source{View: v, Share: e.config.CheckpointShare})
+	bytes, _, err := e.write(ctx, dir, 1, image.Source{View: v, Pace: e.pace()})
 	if err != nil {
 		return err
 	}

@@ -43,8 +43,9 @@ type Config struct {
 	// is longer than 256 KiB, so that the next Open has almost nothing to replay. Close then
 	// takes as long as writing all records does. Default true.
 	CheckpointOnClose bool `json:"checkpoint_on_close"`
-	// CheckpointShare is the part of the time that a background checkpoint may keep
-	// the device busy: above 0, at most 1 (no rest). Default 0.5.
+	// CheckpointShare is the part of the time that a checkpoint may take while there are
+	// commits, be it computing or writing, until the log has grown to twice what calls for one: above
+	// 0, at most 1 (no rest). Default 0.2.
 	CheckpointShare float64 `json:"checkpoint_share"`
 	// QueryCacheBytes bounds the keys and values of the query cache; what is beyond
 	// it is evicted, oldest and not lately read first. Default: Options.MemoryBytes.
@@ -66,7 +67,7 @@ func defaults(o engines.Options) Config {
 		Config:             wal.DefaultConfig(),
 		CheckpointLogBytes: 256 << 20,
 		CheckpointOnClose:  true,
-		CheckpointShare:    0.5,
+		CheckpointShare:    0.2,
 		QueryCacheBytes:    o.Memory(),
 		SeriesTailPoints:   1_000_000,
 	}

@@ -101,9 +101,9 @@ func (o *blockOrder) follows(metric string, b *block) error {
 }
 
 // writeSeries makes a series file durable.
-func (e *engine) writeSeries(name string, start wal.LSN, share float64, written func(int) error) (size int64, err error) {
+func (e *engine) writeSeries(name string, start wal.LSN, onWrite func(int) error) (size int64, err error) {
 	head := le.AppendUint64(le.AppendUint64(nil, e.meta.Seed()), uint64(start))
-	w, err := snapshot.Create(e.fs, name, seriesFiles.Tag, head, snapshot.Options{Share: share, OnWrite: written})
+	w, err := snapshot.Create(e.fs, name, seriesFiles.Tag, head, snapshot.Options{OnWrite: onWrite})
 	if err != nil {
 		return 0, err
 	}

@@ -2,6 +2,7 @@ package appendlog
 
 import (
 	"context"
+	"math"
 	"path"
 	"sync/atomic"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"orbitbench/engines"
 	"orbitbench/engines/internal/image"
 	"orbitbench/engines/internal/meta"
+	"orbitbench/engines/internal/pace"
 	"orbitbench/engines/internal/storedir"
 	"orbitbench/engines/internal/wal"
 )
@@ -32,12 +34,23 @@ type snapshotInfo struct {
 
 // wantsSnapshot reports whether the log has outgrown what replay should take.
 func (e *engine) wantsSnapshot() bool {
-	limit := e.config.SnapshotLogBytes
-	if limit < 0 {
+	if e.config.SnapshotLogBytes < 0 {
 		return false
 	}
-	limit = max(limit, e.snapshotInfo.bytes.Load())
-	return e.logSince() > uint64(limit)
+	return e.logSince() > uint64(e.logLimit())
+}
+
+// logLimit returns how many bytes of log call for a snapshot.
+func (e *engine) logLimit() int64 { return max(e.config.SnapshotLogBytes, e.snapshotInfo.bytes.Load()) }
+
+// pace returns the pace of a snapshot that begins now: with twice the log that calls for
+// one it goes as fast as it can, unless none is taken for the log.
+func (e *engine) pace() *pace.Pace {
+	bound := uint64(math.MaxUint64)
+	if e.config.SnapshotLogBytes >= 0 {
+		bound = 2 * uint64(e.logLimit())
+	}
+	return pace.New(e.config.SnapshotShare, e.logSince, bound)
 }
 
 // logSince returns the bytes of log records since the latest snapshot began.
@@ -86,9 +99,9 @@ func (e *engine) snapshot(ctx context.Context, paced bool) error {
 	if err != nil {
 		return err
 	}
-	source := image.Source{Share: 1, Shut: !paced, End: e.logEnd}
+	source := image.Source{Shut: !paced, End: e.logEnd}
 	if paced {
-		source.Share = e.config.SnapshotShare
+		source.Pace = e.pace()
 	}
 	bytes, end, err := e.write(ctx, e.path(snapshots.Name(start)), start, source)
 	if err != nil {
@@ -113,6 +126,7 @@ func (e *engine) write(ctx context.Context, name string, start wal.LSN, s image.
 	s.Index, s.Seed = e.index, e.meta.Seed()
 	s.OnWrite = func(n int) error {
 		e.snapshotInfo.written.Add(uint64(n))
+		s.Pace.Rest()
 		return context.Cause(ctx)
 	}
 	return snapshots.Write(e.fs, name, start, s)
@@ -135,7 +149,7 @@ func (e *engine) Snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	begin := time.Now()
-	bytes, _, err := e.write(ctx, path.Join(dir, snapshots.Name(1)), 1, image.Source{View: v, Share: e.config.SnapshotShare})
+	bytes, _, err := e.write(ctx, path.Join(dir, snapshots.Name(1)), 1, image.Source{View: v, Pace: e.pace()})
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 const (
 	settleStep  = 25 * time.Millisecond
 	settleShare = 0.05
-	settleLimit = 5 * time.Second
+	settleLimit = 20 * time.Second // several stores of a million records may have checkpoints to end
 )
 
 // settle collects garbage and waits until flushes, compactions and checkpoints

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"orbitbench/engines/internal/index"
+	"orbitbench/engines/internal/pace"
 	"orbitbench/engines/internal/snapshot"
 	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
@@ -19,7 +20,7 @@ type Source struct {
 	Seed    uint64                  // of the key hash
 	View    *index.View             // whose records they are; nil: what readers see
 	Shut    bool                    // the caller has shut the index
-	Share   float64                 // of the device's time, above 0, at most 1
+	Pace    *pace.Pace              // of the reading; that of writes is OnWrite's. nil: no rest
 	OnWrite func(n int) error       // is told of every write, and may end it with an error
 	End     func() (wal.LSN, error) // called when all records are gathered: makes the log durable and returns its last record; nil: there is no log
 }
@@ -28,7 +29,7 @@ type Source struct {
 // those of the index, of Source's functions, engines.ErrFull, those of the file system.
 func (f Format) Write(fsys vfs.FS, name string, start wal.LSN, s Source) (bytes int64, upTo wal.LSN, err error) {
 	h := head{seed: s.Seed, start: start}
-	w, err := snapshot.Create(fsys, name, f.Tag, h.encode(nil), snapshot.Options{Share: s.Share, OnWrite: s.OnWrite})
+	w, err := snapshot.Create(fsys, name, f.Tag, h.encode(nil), snapshot.Options{OnWrite: s.OnWrite})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -46,7 +47,7 @@ func (s *Source) records(w *snapshot.Writer, tail *end) error {
 	m := s.Index.NewImager()
 	for i := range index.Stripes {
 		var err error
-		if tail.stripes[i], err = m.Gather(i, s.View, s.Shut); err != nil {
+		if tail.stripes[i], err = m.Gather(i, s.View, s.Shut, s.Pace.Rest); err != nil {
 			return err
 		}
 		err = m.Each(func(tag uint32, block []byte) error {

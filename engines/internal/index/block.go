@@ -77,9 +77,10 @@ type blockPlace struct {
 // NewImager returns an imager without blocks.
 func (ix *Index) NewImager() *Imager { return &Imager{ix: ix} }
 
-// Gather reads a stripe, some records at a time under its lock. v is the view
-// whose records they are; nil: what readers see. Errors are those of Index.Slice.
-func (m *Imager) Gather(stripe int, v *View, shut bool) (StripeInfo, error) {
+// Gather reads a stripe, some records at a time under its lock, and calls between without it
+// after each time. v is the view whose records they are; nil: what readers see. Errors
+// are those of Index.Slice.
+func (m *Imager) Gather(stripe int, v *View, shut bool, between func()) (StripeInfo, error) {
 	var info StripeInfo
 	m.blocks, m.places = m.blocks[:0], m.places[:0]
 	for cursor := 0; cursor >= 0; {
@@ -92,6 +93,7 @@ func (m *Imager) Gather(stripe int, v *View, shut bool) (StripeInfo, error) {
 		if err != nil {
 			return info, err
 		}
+		between()
 	}
 	slices.SortFunc(m.places, func(a, b blockPlace) int {
 		if a.tag != b.tag {

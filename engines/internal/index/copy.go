@@ -10,8 +10,9 @@ import (
 // SliceBytes bounds the keys and values that a slice holds, but for its last record.
 const SliceBytes = 64 << 10
 
-// sliceRecords bounds what is read under one lock.
-const sliceRecords = 32
+// sliceRecords bounds what is read under one lock: a commit that meets the lock waits
+// for it in a loop for some us, and then asleep, which costs it more than the rest of its work.
+const sliceRecords = 8
 
 // Slice calls visit with some records of a stripe as OpPut, from cursor on,
 // under the stripe's lock, and returns the next cursor, or -1 when that was
@@ -28,6 +29,7 @@ func (ix *Index) Slice(stripe, cursor int, v *View, shut bool, visit func(*Op)) 
 			return 0, 0, err
 		}
 	}
+	s.readAhead(ix, cursor)
 	size := 0
 	for n := 0; cursor < len(s.handles) && n < sliceRecords && size < SliceBytes; cursor++ {
 		ref := s.handles[cursor]
@@ -54,6 +56,25 @@ func (ix *Index) Slice(stripe, cursor int, v *View, shut bool, visit func(*Op)) 
 		return -1, engines.Version(s.floor), nil
 	}
 	return cursor, 0, nil
+}
+
+// readAhead has the memory bring the records from cursor on at once, and not one after the other.
+func (s *stripe) readAhead(ix *Index, cursor int) {
+	const line = 64
+	next := s.handles[cursor:min(cursor+sliceRecords, len(s.handles))]
+	for _, ref := range next {
+		if ref != 0 {
+			s.touched += ix.rec(ref)[recSizes]
+		}
+	}
+	for _, ref := range next {
+		if ref != 0 {
+			r := ix.rec(ref)
+			for at, end := line, min(r.size(), 4*line); at < end; at += line {
+				s.touched += r[at]
+			}
+		}
+	}
 }
 
 // current picks the state of a record that readers see.
