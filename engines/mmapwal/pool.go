@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/storedir"
@@ -14,21 +15,24 @@ import (
 // the stripes back side by side, gives each the same pages. Pages come back with checkpoints only.
 type pool struct {
 	mu    sync.Mutex
-	next  uint32   // first page that was never handed out; guarded by mu
-	free  []uint64 // bit of each page below next: it is free; guarded by mu
-	nfree uint32   // guarded by mu
-	hint  int      // word of free where the search begins; guarded by mu
-	size  uint32   // pages that are mapped; guarded by mu
-	limit uint32   // pages that there may be
+	next  uint32        // first page that was never handed out; guarded by mu
+	free  []uint64      // bit of each page below next: it is free; guarded by mu
+	nfree uint32        // guarded by mu
+	hint  int           // word of free where the search begins; guarded by mu
+	size  uint32        // pages that are mapped; guarded by mu
+	seen  atomic.Uint32 // size, for those without the lock
+	limit uint32        // pages that there may be
 
 	growing sync.Mutex // one growth at a time; taken before mu
 }
 
 // pages returns the number of pages that are mapped.
-func (p *pool) pages() uint32 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.size
+func (p *pool) pages() uint32 { return p.seen.Load() }
+
+// resize sets the number of pages that are mapped.
+func (p *pool) resize(n uint32) {
+	p.size = n
+	p.seen.Store(n)
 }
 
 func (p *pool) mark(first, n uint32, free bool) {
@@ -158,7 +162,7 @@ func (e *engine) grow(size uint32) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.size += n
+	p.resize(p.size + n)
 	return nil
 }
 

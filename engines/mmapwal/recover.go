@@ -218,7 +218,8 @@ func (e *engine) mapTable(r *root) error {
 		return err
 	}
 	e.sumCRC = r.sums
-	e.pool.size, e.pool.next, e.pool.free, e.pool.limit = r.size, r.next, r.free, limit
+	e.pool.resize(r.size)
+	e.pool.next, e.pool.free, e.pool.limit = r.next, r.free, limit
 	for _, w := range r.free {
 		for ; w != 0; w &= w - 1 {
 			e.pool.nfree++

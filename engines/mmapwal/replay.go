@@ -60,15 +60,15 @@ func slotOf(c uint8, r ref) (int, bool) {
 	return slot, r.offset() >= pageHead && (r.offset()-pageHead)%size == 0 && slot < classes[c].slots
 }
 
-// applyLogged applies one operation of the log. Errors: a reason for which the log is
+// applyLogged applies one operation of the log; h is the hash of a put's key. Errors: a reason for which the log is
 // corrupt, *CorruptError, engines.ErrFull.
-func (e *engine) applyLogged(s *stripe, o *op) error {
+func (e *engine) applyLogged(s *stripe, o *op, h uint64) error {
 	if err := e.ready(s); err != nil {
 		return err
 	}
 	s.highest = max(s.highest, uint64(o.version))
 	if o.kind == opPut {
-		return e.applyPut(s, o)
+		return e.applyPut(s, o, h)
 	}
 	if err := e.checkRecord(s, o.ref, stateUsed); err != nil {
 		return err
@@ -93,8 +93,7 @@ func (e *engine) applyLogged(s *stripe, o *op) error {
 	return nil
 }
 
-func (e *engine) applyPut(s *stripe, o *op) error {
-	h := e.hash(s.ks, o.key)
+func (e *engine) applyPut(s *stripe, o *op, h uint64) error {
 	if stripeIndex(s.ks, h) != int(s.no) {
 		return fmt.Errorf("key %x belongs to stripe %d", o.key, stripeIndex(s.ks, h))
 	}
@@ -193,11 +192,12 @@ const (
 
 // replayer applies the operations of its stripes.
 type replayer struct {
-	e     *engine
-	in    chan *deal
-	out   chan *deal // for reuse
-	err   error      // the first; read after the replayer has ended
-	touch uint64
+	e      *engine
+	in     chan *deal
+	out    chan *deal // for reuse
+	err    error      // the first; read after the replayer has ended
+	touch  uint64
+	hashes [ahead]uint64 // of the keys of a window
 }
 
 func (a *replayer) run(done *sync.WaitGroup) {
@@ -215,14 +215,10 @@ func (a *replayer) apply(d *deal) (err error) {
 	defer a.e.guard(debug.SetPanicOnFault(true), &err)
 	for begin := 0; begin < len(d.ops); begin += ahead {
 		window := d.ops[begin:min(begin+ahead, len(d.ops))]
-		a.prefetch(window)
+		a.prefetch(d, window)
 		for i := range window {
 			o := &window[i]
-			if o.kind == opPut {
-				o.op.key = d.buf[o.begin : o.begin+o.key]
-				o.op.value = d.buf[o.begin+o.key : o.end]
-			}
-			if err := a.one(o); err != nil {
+			if err := a.one(o, a.hashes[i]); err != nil {
 				if errors.Is(err, engines.ErrCorrupt) {
 					return err
 				}
@@ -233,22 +229,37 @@ func (a *replayer) apply(d *deal) (err error) {
 	return nil
 }
 
-func (a *replayer) one(o *dealt) error {
+func (a *replayer) one(o *dealt, h uint64) error {
 	s := &a.e.stripes[o.stripe]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o.kind == opClaim {
 		return a.e.applyClaim(s, o.claim)
 	}
-	return a.e.applyLogged(s, &o.op)
+	return a.e.applyLogged(s, &o.op, h)
 }
 
-// prefetch reads the first bytes of the records that a window of renewals is about.
-func (a *replayer) prefetch(window []dealt) {
+// prefetch finds the keys of a window of operations, and reads the first bytes of what they are about: a record, and
+// for a put the head of its page and where the index has the key. No stripe of the replayer has another user.
+func (a *replayer) prefetch(d *deal, window []dealt) {
 	limit := a.e.pool.pages()
 	for i := range window {
-		if o := &window[i]; o.kind == opRenew && o.ref.page() < limit {
+		o := &window[i]
+		if o.kind != opClaim && o.ref.page() < limit {
 			a.touch += uint64(a.e.memory(o.ref, 1)[0])
+		}
+		if o.kind != opPut {
+			continue
+		}
+		o.op.key = d.buf[o.begin : o.begin+o.key]
+		o.op.value = d.buf[o.begin+o.key : o.end]
+		s := &a.e.stripes[o.stripe]
+		a.hashes[i] = a.e.hash(s.ks, o.op.key)
+		if o.ref.page() < limit {
+			a.touch += uint64(a.e.page(o.ref.page())[0])
+		}
+		if tag := uint32(a.hashes[i]); len(s.dir) > 0 {
+			a.touch += indexEntry(a.e.page(s.dir[tag>>dirShift&s.dirMask]), tag&posMask)
 		}
 	}
 }

@@ -234,7 +234,8 @@ func (o *offline) mapTable(short bool) error {
 		}
 	}
 	e.sumCRC = r.sums
-	e.pool.size, e.pool.next, e.pool.free, e.pool.limit = r.size, r.next, r.free, r.size
+	e.pool.resize(r.size)
+	e.pool.next, e.pool.free, e.pool.limit = r.next, r.free, r.size
 	for i := range e.stripes {
 		s, from := &e.stripes[i], &r.stripes[i]
 		s.live, s.floor, s.highest, s.ledgers = from.live, from.floor, from.highest, from.ledgers
