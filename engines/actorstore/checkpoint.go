@@ -48,12 +48,12 @@ func (e *engine) logLimit() int64 {
 	return max(e.config.CheckpointLogBytes, e.checkpointInfo.bytes.Load())
 }
 
-// pace returns the pace of a checkpoint that begins now: with twice the log that calls for
+// pace returns the pace of a checkpoint that begins now: with four times the log that calls for
 // one it goes as fast as it can, unless none is taken for the log.
 func (e *engine) pace() *pace.Pace {
 	bound := uint64(math.MaxUint64)
 	if e.config.CheckpointLogBytes >= 0 {
-		bound = 2 * uint64(e.logLimit())
+		bound = 4 * uint64(e.logLimit())
 	}
 	return pace.New(e.config.CheckpointShare, e.logSince, bound)
 }

@@ -44,8 +44,8 @@ type Config struct {
 	// takes as long as writing all records does. Default true.
 	CheckpointOnClose bool `json:"checkpoint_on_close"`
 	// CheckpointShare is the part of the time that a checkpoint may take while there are
-	// commits, be it computing or writing, until the log has grown to twice what calls for one: above
-	// 0, at most 1 (no rest). Default 0.2.
+	// commits, be it computing or writing, until the log has grown to four times what calls for one: above
+	// 0, at most 1 (no rest). Default 0.1.
 	CheckpointShare float64 `json:"checkpoint_share"`
 	// QueryCacheBytes bounds the keys and values of the query cache; what is beyond
 	// it is evicted, oldest and not lately read first. Default: Options.MemoryBytes.
@@ -67,7 +67,7 @@ func defaults(o engines.Options) Config {
 		Config:             wal.DefaultConfig(),
 		CheckpointLogBytes: 256 << 20,
 		CheckpointOnClose:  true,
-		CheckpointShare:    0.2,
+		CheckpointShare:    0.1,
 		QueryCacheBytes:    o.Memory(),
 		SeriesTailPoints:   1_000_000,
 	}

@@ -42,8 +42,8 @@ type Config struct {
 	// takes as long as writing all records does. Default true.
 	SnapshotOnClose bool `json:"snapshot_on_close"`
 	// SnapshotShare is the part of the time that a snapshot may take while there are
-	// commits, be it computing or writing, until the log has grown to twice what calls for one: above
-	// 0, at most 1 (no rest). Default 0.2.
+	// commits, be it computing or writing, until the log has grown to four times what calls for one: above
+	// 0, at most 1 (no rest). Default 0.1.
 	SnapshotShare float64 `json:"snapshot_share"`
 	// MemoryLimitBytes bounds the memory of records; beyond it commits that need
 	// more are refused with ErrFull. 0, the default: 64 GiB, which is what a
@@ -56,7 +56,7 @@ func defaults() Config {
 		Config:           wal.DefaultConfig(),
 		SnapshotLogBytes: 256 << 20,
 		SnapshotOnClose:  true,
-		SnapshotShare:    0.2,
+		SnapshotShare:    0.1,
 	}
 }
 
