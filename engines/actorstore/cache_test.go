@@ -118,6 +118,7 @@ func TestCacheBound(t *testing.T) {
 		before := e.cache.Bytes()
 		mustClose(t, e)
 		e = openCache(t, mem, c, class, config)
+		require.NoError(t, e.index.LoadAll(ctx))
 		require.Equal(t, before, e.cache.Bytes())
 		put(t, e, engines.QueryCache, "q10", cacheEntry(t, 10, 0, 1000))
 		_, _, err = e.Get(ctx, engines.QueryCache, []byte("q0"), nil)

@@ -61,7 +61,7 @@ func parseCheckpoint(payload []byte) (start wal.LSN, err error) {
 
 // eachReplayed is eachOp for records of a log that is replayed from start on. A
 // note of a later checkpoint is an error: that checkpoint is missing.
-func eachReplayed(r wal.Record, start wal.LSN, yield func(*index.Op) error) error {
+func eachReplayed(r wal.Record, start wal.LSN, yield func(at int, o index.Op) error) error {
 	if r.Kind != kindCheckpoint {
 		return eachOp(r.Kind, r.Payload, yield)
 	}
@@ -72,34 +72,20 @@ func eachReplayed(r wal.Record, start wal.LSN, yield func(*index.Op) error) erro
 	return err
 }
 
-// eachOp decodes a log record and calls yield for each operation in it, which
-// must not keep it.
-func eachOp(kind uint8, payload []byte, yield func(*index.Op) error) error {
-	if kind != kindRenewals && kind != kindBatch {
+// eachOp decodes a log record and calls yield for each operation in it, with its offset in the payload.
+func eachOp(kind uint8, payload []byte, yield func(at int, o index.Op) error) error {
+	switch {
+	case kind != kindRenewals && kind != kindBatch:
 		return fmt.Errorf("unknown record kind %d", kind)
-	}
-	if len(payload) == 0 {
+	case len(payload) == 0:
 		return fmt.Errorf("record of kind %d without an operation", kind)
+	case kind == kindRenewals:
+		return index.EachDelta(payload, yield)
 	}
-	for len(payload) > 0 {
-		n := index.DeltaBytes
-		var o index.Op
-		var err error
-		if kind == kindRenewals {
-			o, err = index.ParseDelta(payload)
-		} else {
-			o, n, err = index.ParseOp(payload)
+	return index.EachOp(payload, func(at int, o index.Op) error {
+		if o.Kind == engines.OpDelete && o.Keyspace == engines.TimeSeries {
+			return fmt.Errorf("delete in %s, which is appended to only", o.Keyspace)
 		}
-		if err == nil && o.Kind == engines.OpDelete && o.Keyspace == engines.TimeSeries {
-			err = fmt.Errorf("delete in %s, which is appended to only", o.Keyspace)
-		}
-		if err != nil {
-			return err
-		}
-		if err := yield(&o); err != nil {
-			return err
-		}
-		payload = payload[n:]
-	}
-	return nil
+		return yield(at, o)
+	})
 }

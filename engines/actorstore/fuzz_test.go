@@ -28,12 +28,12 @@ func FuzzLogRecord(f *testing.F) {
 			}
 			return
 		}
-		err := eachOp(kind, payload, func(o *index.Op) error {
+		err := eachOp(kind, payload, func(_ int, o index.Op) error {
 			if kind == kindRenewals {
 				again = index.AppendDelta(again, &index.Delta{ID: o.ID, Renewals: o.Renewals, Version: o.Version, Renewal: o.Renewal})
 				return nil
 			}
-			again = index.AppendOp(again, o)
+			again = index.AppendOp(again, &o)
 			return nil
 		})
 		if err == nil && !bytes.Equal(again, payload) {

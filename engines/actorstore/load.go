@@ -24,7 +24,7 @@ func (e *engine) loadCheckpoint(ctx context.Context, start wal.LSN) (wal.LSN, er
 	}); err != nil {
 		return 0, err
 	}
-	return checkpoints.Load(e.fs, e.dir, start, e.meta.Seed(), e.index, e.replayError)
+	return checkpoints.Load(e.fs, e.dir, start, e.meta.Seed(), e.index)
 }
 
 // readSeries reads the series file of a checkpoint, checks it to its last point,

@@ -121,15 +121,15 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 	o := e.logOptions()
 	o.Next = max(start, upTo+1)
 	o.ReplayWorkers = min(max(runtime.GOMAXPROCS(0), 1), 8)
-	d := index.NewLanes(e.index, upTo, o.ReplayWorkers)
-	o.Begin = d.Begin
+	d := index.NewDealer(e.index, upTo, o.ReplayWorkers, e.replayError)
+	o.Text = d.Text()
 	o.Round = func(valid wal.LSN) error { return e.replayError(d.Round(valid)) }
 	log, info, err := wal.Open(ctx, o, start-1, func(lane int, r wal.Record) error {
 		if r.Kind != kindCheckpoint {
 			e.replayed.Add(1)
 		}
-		err := eachReplayed(r, start, func(o *index.Op) error {
-			d.AddTo(lane, r.LSN, o)
+		err := eachReplayed(r, start, func(at int, o index.Op) error {
+			d.Add(lane, &r, at, r.Kind == kindRenewals, &o)
 			return nil
 		})
 		if err != nil {

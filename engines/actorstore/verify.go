@@ -32,7 +32,7 @@ func verify(ctx context.Context, fsys vfs.FS, dir string, progress func(done, to
 	}
 	s := image.Store{FS: fsys, Dir: dir, Meta: m, Images: checkpoints, Beside: seriesFiles}
 	s.Ops = func(r wal.Record, start wal.LSN) (n uint64, err error) {
-		err = eachReplayed(r, start, func(*index.Op) error { n++; return nil })
+		err = eachReplayed(r, start, func(int, index.Op) error { n++; return nil })
 		return n, err
 	}
 	s.CheckBeside = func(ctx context.Context, start wal.LSN, report *engines.VerifyReport) error {
@@ -110,11 +110,11 @@ func describe(r wal.Record) string {
 		return "checkpoint from record " + strconv.FormatUint(uint64(start), 10)
 	}
 	var b strings.Builder
-	err := eachOp(r.Kind, r.Payload, func(o *index.Op) error {
+	err := eachOp(r.Kind, r.Payload, func(_ int, o index.Op) error {
 		if b.Len() > 0 {
 			b.WriteString("; ")
 		}
-		b.WriteString(describeOp(o))
+		b.WriteString(describeOp(&o))
 		return nil
 	})
 	if err != nil {

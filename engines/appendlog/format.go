@@ -61,27 +61,17 @@ func parseRenew(b []byte) (index.Op, error) {
 	return index.ParseDelta(b)
 }
 
-// eachOp decodes a log record and calls yield for each operation in it.
-func eachOp(kind uint8, payload []byte, yield func(index.Op) error) error {
+// eachOp decodes a log record and calls yield for each operation in it, with its offset in the payload.
+func eachOp(kind uint8, payload []byte, yield func(at int, o index.Op) error) error {
 	switch kind {
 	case kindRenew:
 		o, err := parseRenew(payload)
 		if err != nil {
 			return err
 		}
-		return yield(o)
+		return yield(0, o)
 	case kindBatch:
-		for len(payload) > 0 {
-			o, n, err := index.ParseOp(payload)
-			if err != nil {
-				return err
-			}
-			if err := yield(o); err != nil {
-				return err
-			}
-			payload = payload[n:]
-		}
-		return nil
+		return index.EachOp(payload, yield)
 	}
 	return fmt.Errorf("unknown record kind %d", kind)
 }

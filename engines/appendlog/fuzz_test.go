@@ -19,7 +19,7 @@ func FuzzLogRecord(f *testing.F) {
 	f.Add(uint8(kindBatch), batch)
 	f.Fuzz(func(t *testing.T, kind uint8, payload []byte) {
 		var again []byte
-		err := eachOp(kind, payload, func(o index.Op) error {
+		err := eachOp(kind, payload, func(_ int, o index.Op) error {
 			if kind == kindRenew {
 				again = index.AppendDelta(again, &index.Delta{ID: o.ID, Renewals: o.Renewals, Version: o.Version, Renewal: o.Renewal})
 				return nil

@@ -15,7 +15,7 @@ var snapshots = image.Format{Tag: snapshot.Tag([]byte("applog 3")), Prefix: "sna
 // loadSnapshot gives the index a snapshot to take its records from, and returns
 // the snapshot's end. Of the file only header, footer, index and end are read here.
 func (e *engine) loadSnapshot(start wal.LSN) (wal.LSN, error) {
-	return snapshots.Load(e.fs, e.dir, start, e.meta.Seed(), e.index, e.replayError)
+	return snapshots.Load(e.fs, e.dir, start, e.meta.Seed(), e.index)
 }
 
 // warm brings all records into memory in the background.

@@ -107,8 +107,8 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 	o := e.logOptions()
 	o.Next = max(start, upTo+1)
 	o.ReplayWorkers = min(max(runtime.GOMAXPROCS(0), 1), 8)
-	d := index.NewLanes(e.index, upTo, o.ReplayWorkers)
-	o.Begin = d.Begin
+	d := index.NewDealer(e.index, upTo, o.ReplayWorkers, e.replayError)
+	o.Text = d.Text()
 	o.Round = func(valid wal.LSN) error { return e.replayError(d.Round(valid)) }
 	log, info, err := wal.Open(ctx, o, start-1, func(lane int, r wal.Record) error { return replayRecord(d, lane, r) })
 	e.log = log
@@ -120,16 +120,8 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 
 // replayRecord deals out the operations of one record of the log.
 func replayRecord(d *index.Dealer, lane int, r wal.Record) error {
-	if r.Kind == kindRenew {
-		o, err := parseRenew(r.Payload)
-		if err != nil {
-			return fmt.Errorf("record %d: %w", r.LSN, err)
-		}
-		d.AddTo(lane, r.LSN, &o)
-		return nil
-	}
-	err := eachOp(r.Kind, r.Payload, func(o index.Op) error {
-		d.AddTo(lane, r.LSN, &o)
+	err := eachOp(r.Kind, r.Payload, func(at int, o index.Op) error {
+		d.Add(lane, &r, at, r.Kind == kindRenew, &o)
 		return nil
 	})
 	if err != nil {

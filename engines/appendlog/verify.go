@@ -30,7 +30,7 @@ func verify(ctx context.Context, fsys vfs.FS, dir string, progress func(done, to
 		return engines.VerifyReport{}, err
 	}
 	s := image.Store{FS: fsys, Dir: dir, Meta: m, Images: snapshots, Ops: func(r wal.Record, _ wal.LSN) (n uint64, err error) {
-		err = eachOp(r.Kind, r.Payload, func(index.Op) error { n++; return nil })
+		err = eachOp(r.Kind, r.Payload, func(int, index.Op) error { n++; return nil })
 		return n, err
 	}}
 	return s.Verify(ctx, progress)
@@ -74,7 +74,7 @@ func dumpSnapshot(ctx context.Context, fsys vfs.FS, dir string, start wal.LSN, s
 // describe prints the operations of a log record.
 func describe(r wal.Record) string {
 	var b strings.Builder
-	err := eachOp(r.Kind, r.Payload, func(o index.Op) error {
+	err := eachOp(r.Kind, r.Payload, func(_ int, o index.Op) error {
 		if b.Len() > 0 {
 			b.WriteString("; ")
 		}

@@ -37,7 +37,6 @@ type Arena struct {
 
 	used   atomic.Int64 // bytes of blocks handed out
 	high   atomic.Int64 // bump, for readers without the lock
-	listed atomic.Int64 // blocks in the free lists
 }
 
 // New reserves an arena that takes up to limit bytes of blocks; 0 means as
@@ -49,7 +48,7 @@ func New(limit int64) (*Arena, error) {
 	}
 	reserve := maxReserve
 	if limit > 0 {
-		// Runs begin at a page, and those of pockets at a huge page: what that leaves out fits smaller blocks only.
+		// Runs begin at a page: what that leaves out fits smaller blocks only.
 		reserve = min(maxReserve, (limit+2*unit+32<<20)&^(1<<20-1))
 	}
 	for {
@@ -81,7 +80,6 @@ func (a *Arena) Alloc(n int) (Ref, error) {
 		r = 0
 	case r != 0:
 		a.free[c] = Ref(binary.LittleEndian.Uint32(a.mem[int64(r)*unit:]))
-		a.listed.Add(-1)
 	case len(a.spare) > 0 && size <= smallLimit:
 		if r = a.cutSpareLocked(size); r == 0 {
 			r = a.bumpLocked(size)
@@ -121,6 +119,9 @@ func (a *Arena) Promise(n int64) error {
 	return nil
 }
 
+// Break takes back a promise of n bytes that have not been allocated.
+func (a *Arena) Break(n int64) { a.used.Add(-n) }
+
 // AllocRun returns n bytes, a multiple of 16, that were promised. They are blocks already: the
 // caller divides them into blocks of BlockBytes each, and frees them one by one. Their
 // content is undefined. The run begins at a page. Errors: ErrFull, if address space runs out.
@@ -151,7 +152,6 @@ func (a *Arena) Free(r Ref, n int) {
 	a.mu.Lock()
 	binary.LittleEndian.PutUint32(a.mem[int64(r)*unit:], uint32(a.free[c]))
 	a.free[c] = r
-	a.listed.Add(1)
 	a.used.Add(-size)
 	a.mu.Unlock()
 }

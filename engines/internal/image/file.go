@@ -103,8 +103,8 @@ func (s *File) Close() {
 }
 
 // Image opens a file for each goroutine of LoadAll, and makes an index.Image of the
-// whole, which closes them. logDamage is its LogDamage.
-func (s *File) Image(fsys vfs.FS, logDamage func(error) error) (*index.Image, error) {
+// whole, which closes them.
+func (s *File) Image(fsys vfs.FS) (*index.Image, error) {
 	for range min(max(runtime.GOMAXPROCS(0), 1), 8) {
 		r, err := s.lanes[0].Reopen(fsys)
 		if err != nil {
@@ -113,12 +113,11 @@ func (s *File) Image(fsys vfs.FS, logDamage func(error) error) (*index.Image, er
 		s.lanes = append(s.lanes, r)
 	}
 	return &index.Image{
-		Stripes:   s.end.stripes,
-		Read:      s.readStripe,
-		Part:      s.readPart,
-		Damage:    func(i int, reason error) error { return s.corrupt(s.offset(i), reason) },
-		LogDamage: logDamage,
-		Done:      s.Close,
+		Stripes: s.end.stripes,
+		Read:    s.readStripe,
+		Part:    s.readPart,
+		Damage:  func(i int, reason error) error { return s.corrupt(s.offset(i), reason) },
+		Done:    s.Close,
 	}, nil
 }
 

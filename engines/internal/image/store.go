@@ -32,13 +32,13 @@ func (f Format) Newest(fsys vfs.FS, dir string) (newest wal.LSN, err error) {
 }
 
 // Load gives an index the image that begins at start to take its records from, and
-// returns the image's end. See Open for the errors and File.Image for logDamage.
-func (f Format) Load(fsys vfs.FS, dir string, start wal.LSN, seed uint64, ix *index.Index, logDamage func(error) error) (wal.LSN, error) {
+// returns the image's end. See Open for the errors.
+func (f Format) Load(fsys vfs.FS, dir string, start wal.LSN, seed uint64, ix *index.Index) (wal.LSN, error) {
 	s, err := f.Open(fsys, dir, start, seed)
 	if err != nil {
 		return 0, err
 	}
-	m, err := s.Image(fsys, logDamage)
+	m, err := s.Image(fsys)
 	if err == nil {
 		err = ix.SetImage(m)
 	}

@@ -2,7 +2,6 @@ package index
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -10,164 +9,120 @@ import (
 	"sync/atomic"
 
 	"orbitbench/engines"
-	"orbitbench/engines/internal/arena"
 	"orbitbench/engines/internal/wal"
-	"orbitbench/engines/lease"
 )
 
-// Replay: whoever reads the log, on one goroutine or several, deals its operations
-// out by stripe. After a round the stripes take theirs in the order of the log:
-// those in memory at once, on every processor, and those that are away into their backlog.
-// Operations of different stripes have nothing in common.
-// Keys and values are copied once, to where the record will lie: touching memory for the first
-// time is what a replay waits for most. Where that memory may not be there to take they are copied into the deal.
+// Replay: whoever reads the log, on one goroutine or several, checks its operations and deals out by
+// stripe where they lie. Nothing is copied and no record made before a stripe comes into memory (image.go):
+// then its operations are read where they lie, in the order of the log. Operations of different
+// stripes have nothing in common.
 
-// queued is one operation of the log. It is kept short, as a backlog may have millions.
-type queued struct {
-	lsn      wal.LSN
-	version  engines.Version
-	a, b     uint64 // OpRenew: expires_at and now; OpPut: place in the deal's buffer, or tag<<32 + ref of its record; key length<<32 + value length
-	id       uint32
-	renewals uint32
-	kind     engines.OpKind
-	keyspace engines.Keyspace
-	placed   bool // OpPut: its record is in the arena
+// place is one operation of the log. It is short, as there may be many millions.
+type place struct {
+	at  uint32 // its offset in the segment
+	rel uint32 // number of its record less that of the deal's first one; isDelta: it is a delta, not an operation of a batch
 }
 
 const (
-	queuedBytes = 48
-	dealOps     = 256
-	// backlogBytes bounds what all backlogs hold together; beyond it stripes are brought in during replay.
+	isDelta    = 1 << 31
+	placeBytes = 8
+	dealPlaces = 512
+	// backlogBytes bounds the places that wait; beyond it stripes are brought in during replay.
 	backlogBytes = 256 << 20
-	// ahead is how many records are touched before the first of them is used, so
-	// that their cache misses overlap.
-	ahead = 16
 )
 
-// deal is some operations on one stripe that follow each other. No operation of the same
+// deal is some operations on one stripe that follow each other in one segment. No operation of the same
 // stripe that is in another deal lies between its first and its last.
 type deal struct {
-	ops []queued
-	buf []byte // keys and values
+	segment     int
+	first, last wal.LSN
+	places      []place
+	sum         dealSum
 }
 
-func (q *queued) ref() arena.Ref { return arena.Ref(q.a) } // placed
-func (q *queued) tag() uint32    { return uint32(q.a >> 32) }
+// dealSum is what is known of a deal's operations before they are applied.
+type dealSum struct {
+	highest, floor uint64
+	shapes         int   // operations that are no renewals
+	puts           int   // those of them that are puts
+	bytes          int64 // of the blocks of what is put
+}
 
-// bytes is the size of the record of an OpPut.
-func (q *queued) bytes() int { return recHead + int(q.b>>32) + int(uint32(q.b)) }
-
-func (q *queued) op(ix *Index, d *deal) Op {
-	o := Op{Kind: q.kind, Keyspace: q.keyspace, ID: q.id, Renewals: q.renewals, Version: q.version}
-	if q.placed {
-		r := ix.rec(q.ref())
-		o.Key, o.Value = r.key(), r.value()
-		return o
-	}
-	switch q.kind {
+func (a *dealSum) add(o *Op) {
+	a.highest = max(a.highest, uint64(o.Version))
+	switch o.Kind {
 	case engines.OpPut:
-		key, value := int(q.b>>32), int(uint32(q.b))
-		at := int(q.a)
-		o.Key, o.Value = d.buf[at:at+key:at+key], d.buf[at+key:at+key+value:at+key+value]
-	case engines.OpRenew:
-		o.Renewal = lease.Renewal{ExpiresAt: int64(q.a), Now: int64(q.b)}
+		a.shapes++
+		a.puts++
+		a.bytes += int64(BlockBytes(o))
+	case engines.OpDelete:
+		a.shapes++
+		a.floor = max(a.floor, uint64(o.Version))
 	}
-	return o
 }
 
 // lane is what one goroutine that reads the log has dealt out in this round.
 type lane struct {
-	open [Stripes]*deal
-	full [Stripes][]*deal
-	last wal.LSN
-	room *arena.Pocket // for records, nil: they are not placed
-	_    [64]byte
+	segment int
+	open    [Stripes]*deal
+	full    [Stripes][]*deal
+	_       [64]byte
 }
 
 // Dealer deals the operations of the log out to the stripes.
 type Dealer struct {
 	ix     *Index
 	lanes  []lane
-	queued int64 // bytes in backlogs
-	pool   sync.Pool
-	err    error // the first; nothing is dealt after it
+	places atomic.Int64 // in backlogs
+	err    error        // the first; nothing is dealt after it
 }
 
-// NewLanes returns a dealer for n goroutines that call AddTo, each with a lane of its own. upTo is the
-// end of the image that was set, 0 without one: operations up to there may be on records that are gone.
-func NewLanes(ix *Index, upTo wal.LSN, n int) *Dealer {
-	ix.knownUpTo = upTo
-	d := &Dealer{ix: ix, lanes: make([]lane, n)}
-	d.pool.New = func() any { return &deal{ops: make([]queued, 0, dealOps)} }
-	return d
+// replayed is what an index has of the log that was replayed.
+type replayed struct {
+	text      wal.Text
+	knownUpTo wal.LSN               // operations up to here may be on records that the image knows to be gone
+	damage    func(err error) error // makes a *ReplayError damage of the log; other errors it returns as they are
 }
 
-// Begin is told how many bytes of log are to be dealt out, before the first. Records are placed
-// at once if there is room for all that these bytes can hold: else those that replace others may be more than fit.
-func (d *Dealer) Begin(logBytes int64) {
-	const most = 3 // bytes of a record by byte of the log: an operation of 21 bytes makes a block of 48
-	left := d.ix.arena.LimitBytes() - d.ix.arena.UsedBytes()
-	if left/most < logBytes+int64(len(d.lanes))<<20 {
-		return
+// NewDealer returns a dealer for n goroutines that call Add, each with a lane of its own, for a log
+// that is opened with the dealer's Text. It makes every stripe of the index one that is away. upTo is the end of the
+// image that was set, 0 without one: operations up to there may be on records that are gone. damage makes a
+// *ReplayError damage of the log, and returns other errors as they are.
+func NewDealer(ix *Index, upTo wal.LSN, n int, damage func(error) error) *Dealer {
+	ix.replayed.knownUpTo, ix.replayed.damage = upTo, damage
+	if ix.image.Image == nil {
+		ix.setAway(&Image{Done: func() {}})
 	}
-	for i := range d.lanes {
-		d.lanes[i].room = d.ix.arena.NewPocket()
-	}
+	return &Dealer{ix: ix, lanes: make([]lane, n)}
 }
 
-func (d *Dealer) note(err error) {
-	if d.err == nil {
-		d.err = err
-	}
-}
+// Text is where the index reads the log's operations again. The index closes it.
+func (d *Dealer) Text() *wal.Text { return &d.ix.replayed.text }
 
-// AddTo deals out one operation of log record lsn to a lane. Within a lane numbers
-// rise, and those of other lanes lie between two of them only if they leave a gap.
-func (d *Dealer) AddTo(number int, lsn wal.LSN, o *Op) {
+// Add deals an operation of a log record out to a lane, whose records come in the order of
+// their segment. at is its offset in the record's payload, and delta says that it is a delta there.
+func (d *Dealer) Add(number int, r *wal.Record, at int, delta bool, o *Op) {
 	l := &d.lanes[number]
-	if lsn > l.last+1 {
+	if r.Segment != l.segment {
 		l.seal()
+		l.segment = r.Segment
 	}
-	l.last = lsn
 	i := StripeOf(o.ID)
 	t := l.open[i]
-	if t == nil || len(t.ops) == cap(t.ops) {
+	if t == nil || len(t.places) == dealPlaces {
 		if t != nil {
 			l.full[i] = append(l.full[i], t)
 		}
-		t = d.pool.Get().(*deal)
+		t = &deal{segment: r.Segment, first: r.LSN, places: make([]place, 0, dealPlaces/8)}
 		l.open[i] = t
 	}
-	q := queued{lsn: lsn, version: o.Version, id: o.ID, renewals: o.Renewals, kind: o.Kind, keyspace: o.Keyspace}
-	switch o.Kind {
-	case engines.OpRenew:
-		q.a, q.b = uint64(o.Renewal.ExpiresAt), uint64(o.Renewal.Now)
-	case engines.OpPut:
-		q.b = uint64(len(o.Key))<<32 | uint64(len(o.Value))
-		if q.a, q.placed = d.ix.placeRecord(l.room, o); !q.placed {
-			q.a = uint64(len(t.buf))
-			t.buf = append(append(t.buf, o.Key...), o.Value...)
-		}
+	p := place{uint32(r.Offset) + uint32(at), uint32(r.LSN - t.first)}
+	if delta {
+		p.rel |= isDelta
 	}
-	t.ops = append(t.ops, q)
-}
-
-// placeRecord writes the record of an OpPut into memory of its own. It leaves alone what cannot be right:
-// that is judged in the order of the log.
-func (ix *Index) placeRecord(room *arena.Pocket, o *Op) (place uint64, ok bool) {
-	if room == nil {
-		return 0, false
-	}
-	h := ix.hash(o.Keyspace, o.Key)
-	if int(h>>56) != StripeOf(o.ID) {
-		return 0, false
-	}
-	ref, err := room.Alloc(recHead + len(o.Key) + len(o.Value))
-	if err != nil {
-		return 0, false
-	}
-	ix.rec(ref).put(o.ID, o.Version, o.Keyspace, o.Key, o.Value)
-	return h<<32 | uint64(ref), true
+	t.places = append(t.places, p)
+	t.last = r.LSN
+	t.sum.add(o)
 }
 
 // seal ends every deal of the lane: what comes is from another part of the log.
@@ -189,21 +144,32 @@ func (d *Dealer) Round(valid wal.LSN) error {
 	}
 	for i := range d.lanes {
 		d.lanes[i].seal()
-		if room := d.lanes[i].room; room != nil {
-			room.Empty()
-		}
 	}
-	var kept atomic.Int64
-	d.note(eachStripe(func(i int) error {
-		n, err := d.settle(i, valid)
-		kept.Add(n)
+	var tight atomic.Bool
+	d.err = eachStripe(func(i int) error {
+		fits, err := d.settle(i, valid)
+		if !fits {
+			tight.Store(true)
+		}
 		return err
-	}))
-	if d.queued += kept.Load(); d.err == nil && d.queued > backlogBytes {
-		d.queued = 0
-		d.note(eachStripe(func(i int) error { return d.ix.loadOne(&d.ix.stripes[i], 1+i%2) }))
+	})
+	if d.err == nil && (tight.Load() || d.places.Load() > backlogBytes/placeBytes) {
+		d.places.Store(0)
+		d.err = d.ix.bringInNow()
 	}
 	return d.err
+}
+
+// bringInNow brings every stripe in. What was promised for what the log puts may be much more than
+// that takes in the end, as puts replace each other: the promise is broken.
+func (ix *Index) bringInNow() error {
+	for i := range ix.stripes {
+		if a := ix.stripes[i].away; a != nil {
+			ix.arena.Break(a.room)
+			a.room = 0
+		}
+	}
+	return eachStripe(func(i int) error { return ix.loadOne(&ix.stripes[i], 1+i%2) })
 }
 
 // eachStripe calls f for every stripe, on every processor, and returns an error of the lowest stripe that has one.
@@ -231,108 +197,80 @@ func eachStripe(f func(i int) error) error {
 	return nil
 }
 
-// settle gives stripe i its operations, and returns the bytes of those that went into its backlog.
-func (d *Dealer) settle(i int, valid wal.LSN) (kept int64, err error) {
+// settle gives stripe i its operations. fits is false if the arena has no room to promise for them.
+func (d *Dealer) settle(i int, valid wal.LSN) (fits bool, err error) {
 	var all []*deal
 	for l := range d.lanes {
 		all = append(all, d.lanes[l].full[i]...)
 		d.lanes[l].full[i] = d.lanes[l].full[i][:0]
 	}
-	slices.SortFunc(all, func(a, b *deal) int { return cmp.Compare(a.ops[0].lsn, b.ops[0].lsn) })
+	slices.SortFunc(all, func(a, b *deal) int { return cmp.Compare(a.first, b.first) })
 	s := &d.ix.stripes[i]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	fits = true
 	for _, t := range all {
-		d.cut(t, valid)
-		if s.gate&gateAway != 0 {
-			kept += s.keep(t)
-			continue
+		if err := d.ix.cut(t, valid); err != nil {
+			return fits, err
 		}
-		if err == nil {
-			err = d.ix.applyDeal(s, t)
+		switch {
+		case len(t.places) == 0:
+		case s.gate&gateAway == 0:
+			if err := d.ix.applyDeals(s, nil, t); err != nil {
+				return fits, err
+			}
+		default:
+			s.keep(t)
+			d.places.Add(int64(len(t.places)))
+			if d.ix.arena.Promise(t.sum.bytes) != nil {
+				fits = false
+			} else {
+				s.away.room += t.sum.bytes
+			}
 		}
-		t.ops, t.buf = t.ops[:0], t.buf[:0]
-		d.pool.Put(t)
 	}
-	return kept, err
+	return fits, nil
 }
 
 // cut takes the operations above valid off a deal.
-func (d *Dealer) cut(t *deal, valid wal.LSN) {
-	n := len(t.ops)
-	for n > 0 && t.ops[n-1].lsn > valid {
+func (ix *Index) cut(t *deal, valid wal.LSN) error {
+	if t.last <= valid {
+		return nil
+	}
+	n := len(t.places)
+	for n > 0 && t.lsn(n-1) > valid {
 		n--
-		if q := &t.ops[n]; q.placed {
-			d.ix.arena.Free(q.ref(), q.bytes())
-		}
 	}
-	t.ops = t.ops[:n]
-}
-
-// keep puts a deal into the backlog.
-func (s *stripe) keep(t *deal) int64 {
-	for i := range t.ops {
-		q := &t.ops[i]
-		s.highest = max(s.highest, uint64(q.version))
-		if q.kind != engines.OpRenew {
-			s.away.shapes++
+	t.places, t.sum, t.last = t.places[:n], dealSum{}, valid
+	for _, p := range t.places {
+		o, err := ix.opAt(t, p)
+		if err != nil {
+			return err
 		}
-		if q.kind == engines.OpDelete {
-			s.floor = max(s.floor, uint64(q.version))
-		}
-	}
-	if len(t.ops) > 0 {
-		s.away.backlog = append(s.away.backlog, t)
-	}
-	return int64(len(t.ops)*queuedBytes + len(t.buf))
-}
-
-// applyDeal applies a deal to a stripe whose lock is held.
-func (ix *Index) applyDeal(s *stripe, t *deal) error {
-	for begin := 0; begin < len(t.ops); begin += ahead {
-		window := t.ops[begin:min(begin+ahead, len(t.ops))]
-		ix.prefetch(s, window)
-		for i := range window {
-			q := &window[i]
-			if err := ix.applyQueued(s, t, q); err != nil {
-				if errors.Is(err, engines.ErrFull) {
-					return err
-				}
-				return &ReplayError{q.lsn, err}
-			}
-		}
+		t.sum.add(&o)
 	}
 	return nil
 }
 
-func (ix *Index) applyQueued(s *stripe, t *deal, q *queued) error {
-	if q.placed && ix.adoptNew(s, q) {
-		return fullError(s.table.Insert(q.tag(), q.ref()))
+func (t *deal) lsn(i int) wal.LSN { return t.first + wal.LSN(t.places[i].rel&^isDelta) }
+
+// opAt reads an operation again. Its key and value are the log's.
+func (ix *Index) opAt(t *deal, p place) (Op, error) {
+	b := ix.replayed.text.From(t.segment, p.at)
+	if p.rel&isDelta != 0 {
+		return ParseDelta(b)
 	}
-	o := q.op(ix, t)
-	if q.placed {
-		return ix.applyPut(s, &o, q.tag(), q.ref())
-	}
-	return ix.applyLogged(s, &o, q.lsn <= ix.knownUpTo)
+	o, _, err := ParseOp(b)
+	return o, err
 }
 
-// adoptNew takes a placed record over, unless its key or its id may be there already.
-// It does not touch the record.
-func (ix *Index) adoptNew(s *stripe, q *queued) bool {
-	local := localOf(q.id)
-	for uint32(len(s.handles)) <= local {
-		s.handles = append(s.handles, 0)
-	}
-	if found, _ := s.table.Next(q.tag(), s.table.Start(q.tag())); found != 0 || s.handles[local] != 0 || q.keyspace == engines.TimeSeries {
-		return false
-	}
-	s.highest = max(s.highest, uint64(q.version))
-	s.handles[local] = q.ref()
-	s.live++
-	if q.keyspace == engines.QueryCache && ix.cache != nil {
-		ix.cache.put(q.id, q.bytes()-recHead)
-	}
-	return true
+// keep puts a deal into the backlog.
+func (s *stripe) keep(t *deal) {
+	s.highest = max(s.highest, t.sum.highest)
+	s.floor = max(s.floor, t.sum.floor)
+	s.away.shapes += t.sum.shapes
+	s.away.puts += t.sum.puts
+	s.away.backlog = append(s.away.backlog, t)
 }
 
 // ReplayError says that an operation of the log cannot be what was done.
@@ -342,19 +280,3 @@ type ReplayError struct {
 }
 
 func (e *ReplayError) Error() string { return fmt.Sprintf("record %d: %v", e.LSN, e.Reason) }
-
-// prefetch reads the first bytes of the records that a window of operations is about.
-func (ix *Index) prefetch(s *stripe, window []queued) {
-	var refs [ahead]arena.Ref
-	for i := range window {
-		if local := localOf(window[i].id); local < uint32(len(s.handles)) {
-			refs[i] = s.handles[local]
-		}
-	}
-	for _, ref := range refs[:len(window)] {
-		if ref != 0 {
-			r := ix.rec(ref)
-			s.touched += r[recSizes] + r[min(64, len(r)-1)]
-		}
-	}
-}

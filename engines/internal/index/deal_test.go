@@ -1,12 +1,15 @@
 package index
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
 
 	"orbitbench/engines"
 	"orbitbench/engines/internal/arena"
+	"orbitbench/engines/internal/vfs"
 	"orbitbench/engines/internal/wal"
 )
 
@@ -53,28 +56,67 @@ func logOf(ix *Index, rng *rand.Rand, n int) []Op {
 	return ops
 }
 
-// replayInto deals ops out to two lanes, and ends the log at valid.
-func replayInto(t *testing.T, ix *Index, ops []Op, valid int, place bool) {
+// replayInto writes a log of the operations, one by record, opens it, and deals out what it holds up to valid
+// as two goroutines do that read segments in any order.
+func replayInto(t *testing.T, ix *Index, ops []Op, valid int) error {
 	t.Helper()
-	d := NewLanes(ix, 0, 2)
-	if place {
-		d.Begin(int64(len(ops)) * 400)
-		if d.lanes[0].room == nil {
-			t.Fatal("records are not placed")
-		}
+	o := wal.Options{FS: vfs.NewMem(), Dir: "log", Class: engines.Process, SegmentBytes: 16 << 10}
+	log, _, err := wal.Open(context.Background(), o, 0, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for begin := 0; begin < len(ops); begin += 1000 { // a round: each lane reads a segment of 500
-		end := min(begin+1000, len(ops))
-		for i := begin; i < end; i++ {
-			d.AddTo((i-begin)/500, wal.LSN(i+1), &ops[i])
-		}
-		if err := d.Round(wal.LSN(min(end, valid))); err != nil {
+	for i := range ops {
+		if _, err := log.Append(1, AppendOp(nil, &ops[i])); err != nil {
 			t.Fatal(err)
 		}
-		if end >= valid {
-			return
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d := NewDealer(ix, 0, 2, func(err error) error { return err })
+	o.Text = d.Text()
+	var segments [][]wal.Record
+	log, _, err = wal.Open(context.Background(), o, 0, func(_ int, r wal.Record) error {
+		for len(segments) <= r.Segment {
+			segments = append(segments, nil)
+		}
+		segments[r.Segment] = append(segments[r.Segment], r)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	const round = 6
+	for begin := 0; begin < len(segments); begin += round {
+		batch := segments[begin:min(begin+round, len(segments))]
+		for i := len(batch) - 1; i >= 0; i-- {
+			for _, r := range batch[i] {
+				d.Add(i/2%2, &r, 0, false, &ops[r.LSN-1])
+			}
+		}
+		last := batch[len(batch)-1]
+		end := int(last[len(last)-1].LSN)
+		if err := d.Round(wal.LSN(min(end, valid))); err != nil || end >= valid {
+			return err
 		}
 	}
+	return nil
+}
+
+// state is what is left of a log up to valid.
+func state(ops []Op) map[string]string {
+	keys := map[uint32]string{}
+	all := map[string]string{}
+	for _, o := range ops {
+		if o.Kind == engines.OpDelete {
+			delete(all, keys[o.ID])
+			continue
+		}
+		keys[o.ID] = string(o.Key)
+		all[string(o.Key)] = fmt.Sprint(o.ID, o.Version, 0, o.Value)
+	}
+	return all
 }
 
 func contents(ix *Index) map[string]string {
@@ -89,57 +131,64 @@ func contents(ix *Index) map[string]string {
 	return all
 }
 
-// Records that are written to their place while the log is read make the same index, in the
-// same memory, as those that are copied first; so do those of records beyond the end of the log.
-func TestPlacedRecordsAreTheSame(t *testing.T) {
+// What a log says is what is in memory once the stripes have come in, whether they do so later or, for
+// want of room to promise, during replay; and what lies behind the end of the log is not.
+func TestDealtOutIsWhatTheLogSays(t *testing.T) {
 	for seed := range uint64(6) {
-		var got [2]map[string]string
-		var used, live [2]int64
-		var floor [2]engines.Version
-		for i, place := range []bool{false, true} {
-			ix, err := New(0, 99)
+		var used [2]int64
+		for i, limit := range []int64{0, 256 << 10} {
+			ix, err := New(limit, 99)
 			if err != nil {
 				t.Fatal(err)
 			}
 			ops := logOf(ix, rand.New(rand.NewPCG(seed, 1)), 3500)
 			valid := len(ops) - int(seed)*217
-			replayInto(t, ix, ops, valid, place)
-			got[i], used[i], floor[i] = contents(ix), ix.UsedBytes(), ix.Highest()
+			if err := replayInto(t, ix, ops, valid); err != nil {
+				t.Fatal(err)
+			}
+			if away := ix.Away(); (away == 0) != (limit > 0) {
+				t.Fatalf("limit %d: %d stripes are away", limit, away)
+			}
+			highest := ix.Highest()
+			if err := ix.LoadAll(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			want := state(ops[:valid])
+			if got := contents(ix); len(got) == 0 || fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("seed %d, limit %d: %d records, want %d, or other ones", seed, limit, len(got), len(want))
+			}
+			live := uint64(0)
 			for s := range ix.stripes {
-				live[i] += int64(ix.stripes[s].live)
+				live += ix.stripes[s].live
+			}
+			if used[i] = ix.UsedBytes(); live != uint64(len(want)) || highest != ops[valid-1].Version || ix.Highest() != highest {
+				t.Errorf("seed %d, limit %d: %d live of %d, highest %d, then %d, want %d", seed, limit, live, len(want), highest, ix.Highest(), ops[valid-1].Version)
 			}
 			if err := ix.Close(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if len(got[0]) == 0 || fmt.Sprint(got[0]) != fmt.Sprint(got[1]) {
-			t.Fatalf("seed %d: placed records differ: %d and %d", seed, len(got[0]), len(got[1]))
-		}
-		if used[0] != used[1] || live[0] != live[1] || live[0] != int64(len(got[0])) || floor[0] != floor[1] {
-			t.Errorf("seed %d: %d bytes, %d live, highest %d; placed: %d, %d, %d", seed, used[0], live[0], floor[0], used[1], live[1], floor[1])
+		if used[0] != used[1] {
+			t.Errorf("seed %d: %d bytes in use, %d where stripes came in at once", seed, used[0], used[1])
 		}
 	}
 }
 
-// Without room for all that the log may hold records are not placed.
-func TestNoPlacesWithoutRoom(t *testing.T) {
-	ix, err := New(64<<20, 1)
+// A store that does not fit is full when it is opened, not when it is read.
+func TestReplayIntoTooLittle(t *testing.T) {
+	ix, err := New(16<<10, 99)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ix.Close()
-	d := NewLanes(ix, 0, 2)
-	if d.Begin(40 << 20); d.lanes[0].room != nil {
-		t.Error("40 MiB of log are placed in 64 MiB")
-	}
-	if d.Begin(10 << 20); d.lanes[0].room == nil {
-		t.Error("10 MiB of log are not placed in 64 MiB")
+	if err := replayInto(t, ix, logOf(ix, rand.New(rand.NewPCG(1, 1)), 3500), 3500); !errors.Is(err, engines.ErrFull) {
+		t.Errorf("%v, want %v", err, engines.ErrFull)
 	}
 }
 
 // A snapshot that was taken while writers went on can hold a key under an id that it had no more,
-// and an id with the key that had it before: the higher version is the later one, for placed records too.
-func TestPlacedRecordsOverAnOlderSnapshot(t *testing.T) {
+// and an id with the key that had it before: the higher version is the later one.
+func TestReplayOverAnOlderSnapshot(t *testing.T) {
 	key := func(ix *Index, n int) []byte { // the n-th key of stripe 7
 		for i := 0; ; i++ {
 			k := fmt.Appendf(nil, "key-%d", i)
@@ -168,23 +217,30 @@ func TestPlacedRecordsOverAnOlderSnapshot(t *testing.T) {
 			return put(b, 0, 3), map[string]engines.Version{string(a): 5}
 		},
 	} {
-		for _, place := range []bool{false, true} {
+		for _, in := range []bool{false, true} { // the stripe is in memory before the operation comes
 			ix, err := New(0, 99)
 			if err != nil {
 				t.Fatal(err)
 			}
 			a, b := key(ix, 0), key(ix, 1)
 			op, want := then(a, b)
-			replayInto(t, ix, []Op{put(a, 0, 5)}, 1, false)
-			used := ix.UsedBytes()
-			replayInto(t, ix, []Op{op}, 1, place)
+			ops := []Op{put(a, 0, 5), op}
+			if in {
+				if err := errors.Join(replayInto(t, ix, ops[:1], 1), ix.LoadAll(context.Background())); err != nil {
+					t.Fatal(err)
+				}
+				ops = ops[1:]
+			}
+			if err := errors.Join(replayInto(t, ix, ops, len(ops)), ix.LoadAll(context.Background())); err != nil {
+				t.Fatal(err)
+			}
 			got := map[string]engines.Version{}
 			ix.stripes[7].table.All(func(ref arena.Ref) bool {
 				got[string(ix.rec(ref).key())] = ix.rec(ref).version()
 				return true
 			})
-			if fmt.Sprint(got) != fmt.Sprint(want) || ix.UsedBytes() != used || ix.stripes[7].live != 1 {
-				t.Errorf("%s, placed %t: %v, want %v; %d bytes instead of %d, %d live", name, place, got, want, ix.UsedBytes(), used, ix.stripes[7].live)
+			if fmt.Sprint(got) != fmt.Sprint(want) || ix.UsedBytes() != int64(BlockBytes(&op)) || ix.stripes[7].live != 1 {
+				t.Errorf("%s, in %t: %v, want %v; %d bytes, %d live", name, in, got, want, ix.UsedBytes(), ix.stripes[7].live)
 			}
 			if err := ix.Close(); err != nil {
 				t.Fatal(err)

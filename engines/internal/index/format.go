@@ -129,3 +129,33 @@ func ParseOp(b []byte) (Op, int, error) {
 	}
 	return o, opHeadBytes + n, nil
 }
+
+// EachOp calls yield for each operation in the payload of a log record, with its offset in it.
+// Key and value are parts of the payload. Errors: those of ParseOp and of yield.
+func EachOp(payload []byte, yield func(at int, o Op) error) error {
+	for at := 0; at < len(payload); {
+		o, n, err := ParseOp(payload[at:])
+		if err == nil {
+			err = yield(at, o)
+		}
+		if err != nil {
+			return err
+		}
+		at += n
+	}
+	return nil
+}
+
+// EachDelta is EachOp for a payload of deltas.
+func EachDelta(payload []byte, yield func(at int, o Op) error) error {
+	for at := 0; at < len(payload); at += DeltaBytes {
+		o, err := ParseDelta(payload[at:])
+		if err == nil {
+			err = yield(at, o)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,10 +33,8 @@ type Image struct {
 	// Part calls visit with the blocks of a part of the stripe, one or more times,
 	// so that every block with this tag is met.
 	Part func(stripe int, tag uint32, visit func(blocks []byte)) error
-	// Damage makes what is wrong with a stripe's records an error, LogDamage a *ReplayError;
-	// other errors it returns as they are.
-	Damage    func(stripe int, reason error) error
-	LogDamage func(reason error) error
+	// Damage makes what is wrong with a stripe's records an error.
+	Damage func(stripe int, reason error) error
 	// Done is called once, when the index needs the image no more.
 	Done func()
 }
@@ -46,8 +45,12 @@ type away struct {
 	info    StripeInfo
 	backlog []*deal // operations of the log, in its order
 	shapes  int     // those of them that are no renewals
+	puts    int     // and that are puts
+	room    int64   // bytes that were promised for what is put
 	peeked  bool    // a read was served from the image
 }
+
+func (a *away) empty() bool { return a.info.Bytes == 0 && len(a.backlog) == 0 }
 
 // gate says why a stripe cannot be used as it is, in bits. The hot paths check it alone.
 type gate uint8
@@ -78,6 +81,11 @@ func (ix *Index) SetImage(m *Image) error {
 	if err := ix.arena.Promise(total); err != nil {
 		return fullError(err)
 	}
+	ix.setAway(m)
+	return nil
+}
+
+func (ix *Index) setAway(m *Image) {
 	ix.image.Image = m
 	for i := range ix.stripes {
 		s, info := &ix.stripes[i], m.Stripes[i]
@@ -86,7 +94,6 @@ func (ix *Index) SetImage(m *Image) error {
 		s.gate |= gateAway
 	}
 	ix.image.away.Store(Stripes)
-	return nil
 }
 
 // enter makes sure that a stripe can be used, whose lock is held. Errors: ErrClosed, and
@@ -117,13 +124,8 @@ func (ix *Index) enterSlowly(s *stripe, shut bool) error {
 func (ix *Index) bringIn(s *stripe, lane int) error {
 	a := s.away
 	err := ix.readImage(s, a, lane)
-	for _, d := range a.backlog {
-		if err != nil {
-			break
-		}
-		if err = ix.applyDeal(s, d); err != nil {
-			err = ix.image.LogDamage(err)
-		}
+	if err == nil {
+		err = ix.applyBacklog(s, a)
 	}
 	if err != nil {
 		ix.fail(s, err)
@@ -134,16 +136,38 @@ func (ix *Index) bringIn(s *stripe, lane int) error {
 	if ix.journal != nil {
 		s.listFreeIDs() // else Start does
 	}
-	if ix.image.away.Add(-1) == 0 {
-		ix.image.done()
+	if ix.image.away.Add(-1) == 0 && ix.journal != nil {
+		ix.doneWithFiles() // else Start is
 	}
 	return nil
 }
 
-func (m *imageState) done() {
-	if m.Image != nil {
-		m.once.Do(m.Done)
+// doneWithFiles lets go of the image and of the log's text, the first time.
+func (ix *Index) doneWithFiles() {
+	ix.image.once.Do(func() {
+		if ix.image.Image != nil {
+			ix.image.Done()
+		}
+		_ = ix.replayed.text.Close() // it was only read: nothing can be lost
+	})
+}
+
+// applyBacklog brings the records of the image up to date, into memory that was promised for what is put.
+func (ix *Index) applyBacklog(s *stripe, a *away) error {
+	run, err := ix.arena.NewRun(a.room)
+	if err != nil {
+		return fullError(err)
 	}
+	defer run.Close()
+	if s.table.Len() == 0 && a.room > 0 { // no image: most puts are of new records
+		if err := s.table.Reserve(a.puts); err != nil {
+			return fullError(err)
+		}
+	}
+	if err := ix.applyDeals(s, &run, a.backlog...); err != nil {
+		return ix.replayed.damage(err)
+	}
+	return nil
 }
 
 // readImage puts the records of the image into an empty stripe.
@@ -223,7 +247,7 @@ func (ix *Index) fail(s *stripe, err error) {
 // before, or its backlog is more than renewals.
 func (ix *Index) peek(s *stripe, h uint64, ks engines.Keyspace, key, dst []byte) (value []byte, v engines.Version, served bool, err error) {
 	a := s.away
-	if s.gate != gateAway || a.peeked || a.shapes > 0 {
+	if s.gate != gateAway || a.peeked || a.shapes > 0 || a.info.Bytes == 0 {
 		return dst, 0, false, nil
 	}
 	a.peeked = true
@@ -247,25 +271,31 @@ func (ix *Index) peek(s *stripe, h uint64, ks engines.Keyspace, key, dst []byte)
 	if r == nil {
 		return dst, 0, true, engines.ErrNotFound
 	}
-	if !r.renew(ix, a.backlog) {
+	if !ix.renewed(r, a.backlog) {
 		return dst, 0, false, nil
 	}
 	return append(dst, r.value()...), r.version(), true, nil
 }
 
-// renew brings a lease up to date with the renewals of a backlog.
-func (r record) renew(ix *Index, backlog []*deal) bool {
+// renewed brings a lease up to date with the renewals of a backlog, and reports whether it
+// could: bringing the stripe in tells why not.
+func (ix *Index) renewed(r record, backlog []*deal) (ok bool) {
+	var fault error
+	defer func() { ok = ok && fault == nil }()
+	defer ix.guard(debug.SetPanicOnFault(true), &fault)
 	isLease := r.keyspace() == engines.Leases && lease.CheckHead(r.value()) == nil
-	for _, d := range backlog {
-		for i := range d.ops {
-			q := &d.ops[i]
-			if q.id != r.id() || q.version <= r.version() {
+	for _, t := range backlog {
+		for _, p := range t.places {
+			o, err := ix.opAt(t, p)
+			if err != nil {
+				return false
+			}
+			if o.ID != r.id() || o.Version <= r.version() {
 				continue
 			}
 			if !isLease {
 				return false
 			}
-			o := q.op(ix, d)
 			o.Renewal.PatchChecked(r.value())
 			le.PutUint32(r.value()[lease.HotOffset:], o.Renewals)
 			r.setVersion(o.Version)

@@ -79,7 +79,7 @@ type Index struct {
 	limbo   limbo
 	image   imageState
 
-	knownUpTo wal.LSN // replay: operations up to here may be on records that the snapshot knows to be gone
+	replayed replayed
 
 	inflight sync.WaitGroup // commits that wait for the log; grows under a stripe's lock only
 
@@ -120,10 +120,21 @@ func New(memoryLimit int64, seed uint64) (*Index, error) {
 func (ix *Index) Start(j Journal, log *wal.Log, class engines.Class, k *meta.Keeper) {
 	ix.journal, ix.log, ix.deferred = j, log, class == engines.Sync
 	ix.meta, ix.base = k, engines.Version(k.Base())
+	bare := true // nothing has to be read: the store is new
 	for i := range ix.stripes {
-		if s := &ix.stripes[i]; s.away == nil {
+		s := &ix.stripes[i]
+		bare = bare && (s.away == nil || s.away.empty())
+		if s.away == nil {
 			s.listFreeIDs()
 		}
+	}
+	for i := range ix.stripes {
+		if s := &ix.stripes[i]; bare && s.away != nil {
+			_ = ix.bringIn(s, 0) // of nothing: it cannot fail
+		}
+	}
+	if ix.Away() == 0 {
+		ix.doneWithFiles()
 	}
 }
 
@@ -195,7 +206,7 @@ func (ix *Index) open() error {
 // Close frees the memory once no scan is using it. The index is shut, or was never started.
 func (ix *Index) Close() error {
 	ix.image.breaker.Wait()
-	ix.image.done()
+	ix.doneWithFiles()
 	for i := range ix.orders {
 		ix.orders[i].Close()
 	}

@@ -32,7 +32,7 @@ func Open(ctx context.Context, o Options, from LSN, apply func(worker int, r Rec
 	if err := o.FS.SyncDir(vfs.Dir(o.Dir)); err != nil {
 		return nil, ReplayInfo{}, err
 	}
-	r := &recovery{fs: o.FS, dir: o.Dir, from: from, next: o.Next, workers: o.ReplayWorkers, apply: apply, begin: o.Begin, round: o.Round, progress: progress{logf: o.Logf}}
+	r := &recovery{fs: o.FS, dir: o.Dir, from: from, next: o.Next, workers: o.ReplayWorkers, apply: apply, round: o.Round, text: o.Text, progress: progress{logf: o.Logf}}
 	if err := r.run(ctx); err != nil {
 		return nil, r.info, err
 	}

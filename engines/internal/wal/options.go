@@ -42,13 +42,14 @@ type Options struct {
 	Next LSN
 	// ReplayWorkers is the number of goroutines that call apply; 0 means 1.
 	ReplayWorkers int
-	// Begin, if set, is told before replay how many bytes of segments it reads at most.
-	Begin func(bytes int64)
-	// Round, if set, makes replay with several workers take as many segments at a time as there are
-	// workers. It is called after each round, while apply is not, and at the end of replay: records
+	// Round, if set, makes replay with several workers take some segments at a time, in any
+	// order. It is called after each round, while apply is not, and at the end of replay: records
 	// up to valid belong to the log; those above it that apply was given in this round do
 	// not, and no later one is given. An error ends Open and is returned.
 	Round func(valid LSN) error
+	// Text, if set, is given the segments that are replayed, each before the Round in which it was read.
+	// It is the caller's to close, also when Open fails.
+	Text *Text
 
 	// CohortMax is the number of commits in a group above which the leader no
 	// longer waits for more; 0 means 128, below 0 the leader never waits.
@@ -108,6 +109,10 @@ type Record struct {
 	LSN     LSN
 	Kind    uint8
 	Payload []byte
+
+	// Where the payload lies, for Options.Text.
+	Segment int
+	Offset  int64
 }
 
 // ReplayInfo tells what Open (or Verify) found.

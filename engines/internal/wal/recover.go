@@ -20,6 +20,7 @@ import (
 type found struct {
 	name       string
 	num        uint64
+	place      int   // among the segments that are read
 	size       int64 // of the file
 	head       segmentHeader
 	unfinished bool // its making was cut short
@@ -39,8 +40,8 @@ type recovery struct {
 	next    LSN // Options.Next
 	workers int
 	apply   func(worker int, r Record) error
-	begin   func(bytes int64)     // Options.Begin
 	round   func(valid LSN) error // Options.Round
+	text    *Text                 // Options.Text
 
 	progress progress
 
@@ -217,8 +218,11 @@ func (r *recovery) read(ctx context.Context) error {
 	for _, f := range list {
 		r.progress.total += f.size
 	}
-	if r.begin != nil && r.apply != nil {
-		r.begin(r.progress.total)
+	if r.text != nil && r.apply != nil {
+		r.text.segments = make([]textSegment, len(r.used))
+		for i, f := range r.used {
+			f.place = i
+		}
 	}
 	if r.round != nil && r.apply != nil {
 		return r.readRounds(ctx, list)
@@ -319,8 +323,11 @@ func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found
 		if r.apply == nil {
 			return nil
 		}
-		return r.apply(worker, Record{LSN: LSN(h.Seq), Kind: h.Kind, Payload: payload})
+		return r.apply(worker, Record{LSN: LSN(h.Seq), Kind: h.Kind, Payload: payload, Segment: f.place, Offset: w.off + frame.HeaderBytes})
 	})
+	if err == nil && r.text != nil && r.apply != nil {
+		err = r.text.hold(f.place, file, w.limit)
+	}
 	return err
 }
 

@@ -8,7 +8,11 @@ import (
 	"time"
 )
 
-// readRounds walks the list with several workers, as many segments at a time, and says
+// roundSegments is how many segments a round has for each worker: some, so that none waits long for
+// the others, and not all, so that what was dealt out stays within bounds.
+const roundSegments = 8
+
+// readRounds walks the list with several workers, some segments at a time, and says
 // after each round how far what was read is the log: segments of the classes that
 // do not order their writes may lie behind a hole.
 func (r *recovery) readRounds(ctx context.Context, list []*found) error {
@@ -16,8 +20,8 @@ func (r *recovery) readRounds(ctx context.Context, list []*found) error {
 	bufs := make([]chunks, workers)
 	var before *found
 	whole := true
-	for begin := 0; begin < len(list) && whole; begin += workers {
-		batch := list[begin:min(begin+workers, len(list))]
+	for begin := 0; begin < len(list) && whole; begin += roundSegments * workers {
+		batch := list[begin:min(begin+roundSegments*workers, len(list))]
 		if err := r.readBatch(ctx, batch, bufs); err != nil {
 			return err
 		}
@@ -42,7 +46,9 @@ func (r *recovery) readRounds(ctx context.Context, list []*found) error {
 	return r.lookAt(ctx, list)
 }
 
-// readBatch walks some segments, each on one of as many goroutines as there are buffers.
+// readBatch walks some segments on as many goroutines as there are buffers. The last ones come first:
+// they are likely to have renewals, which are short and take longer for their bytes, and the shorter
+// the walks at the end are the better they are shared.
 func (r *recovery) readBatch(ctx context.Context, batch []*found, bufs []chunks) error {
 	var turn atomic.Int64
 	errs := make([]error, len(bufs))
@@ -50,8 +56,8 @@ func (r *recovery) readBatch(ctx context.Context, batch []*found, bufs []chunks)
 	for w := range bufs {
 		wg.Go(func() {
 			for errs[w] == nil {
-				i := int(turn.Add(1) - 1)
-				if i >= len(batch) {
+				i := len(batch) - int(turn.Add(1))
+				if i < 0 {
 					return
 				}
 				f := batch[i]

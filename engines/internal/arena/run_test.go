@@ -2,14 +2,13 @@ package arena
 
 import (
 	"encoding/binary"
-	"errors"
 	"sync"
 	"testing"
 )
 
-// Pockets of several goroutines and the arena itself hand out blocks that do not
-// overlap, and all that was handed out is counted once the pockets are empty.
-func TestPocketsShareNothing(t *testing.T) {
+// Runs of several goroutines and the arena itself hand out blocks that do not overlap, and
+// all that was handed out is counted once the runs are closed.
+func TestRunsShareNothing(t *testing.T) {
 	a, err := New(0)
 	if err != nil {
 		t.Fatal(err)
@@ -21,18 +20,25 @@ func TestPocketsShareNothing(t *testing.T) {
 	var wg sync.WaitGroup
 	for lane := range lanes {
 		wg.Go(func() {
-			p := a.NewPocket()
-			defer p.Empty()
-			alloc := p.Alloc
-			if lane == 0 {
-				alloc = a.Alloc
+			promised := int64(lane) * 10 << 20 // less than the lane wants: the rest comes from the arena
+			if err := a.Promise(promised); err != nil {
+				t.Error(err)
+				return
 			}
+			run, err := a.NewRun(promised)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer run.Close()
 			for i := range perLane {
 				n := sizes[(i+lane)%len(sizes)]
-				r, err := alloc(n)
-				if err != nil {
-					t.Error(err)
-					return
+				r := run.Cut(n)
+				if r == 0 {
+					if r, err = a.Alloc(n); err != nil {
+						t.Error(err)
+						return
+					}
 				}
 				b := a.Bytes(r, BlockBytes(n))
 				binary.LittleEndian.PutUint64(b, uint64(lane)<<32|uint64(i))
@@ -66,43 +72,49 @@ func TestPocketsShareNothing(t *testing.T) {
 	}
 }
 
-// A pocket keeps to the limit, and what it leaves is used by others.
-func TestPocketKeepsToTheLimit(t *testing.T) {
-	const limit = 5 << 20
+// A promise keeps to the limit, holds against others, and what a run leaves is used by them.
+func TestRunsKeepToTheLimit(t *testing.T) {
+	const limit, promised = 5 << 20, 2 << 20
 	a, err := New(limit)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	p := a.NewPocket()
-	if _, err := p.Alloc(224); err != nil {
+	if err := a.Promise(promised); err != nil {
 		t.Fatal(err)
 	}
-	p.Empty()
-	if a.UsedBytes() != 224 {
-		t.Fatalf("%d bytes in use after one block", a.UsedBytes())
-	}
-	n := 1
-	for ; ; n++ {
-		if _, err := p.Alloc(224); errors.Is(err, ErrFull) {
+	others := 0
+	for {
+		if _, err := a.Alloc(224); err != nil {
 			break
-		} else if err != nil {
-			t.Fatal(err)
+		}
+		others++
+	}
+	run, err := a.NewRun(promised)
+	if err != nil {
+		t.Fatalf("what was promised is not there: %v", err)
+	}
+	for range 100 {
+		if run.Cut(224) == 0 {
+			t.Fatal("the run has less than was promised")
 		}
 	}
-	if p.Empty(); a.UsedBytes() > limit || a.UsedBytes() != int64(n)*224 {
-		t.Fatalf("%d blocks, %d bytes of %d", n, a.UsedBytes(), limit)
+	if run.Close(); a.UsedBytes() != int64(others+100)*224 {
+		t.Fatalf("%d and 100 blocks, %d bytes", others, a.UsedBytes())
 	}
 	high := a.HeldBytes()
-	if n < 4<<20/224 {
-		t.Errorf("only %d blocks", n)
-	}
 	for a.UsedBytes()+224 <= limit {
 		if _, err := a.Alloc(224); err != nil {
 			t.Fatalf("room is left and is not used: %v", err)
 		}
 	}
-	if a.HeldBytes() > max(high, limit+runBytes) {
-		t.Errorf("%d bytes held", a.HeldBytes())
+	if a.HeldBytes() > high {
+		t.Errorf("%d bytes held, %d before what the run left was used", a.HeldBytes(), high)
+	}
+	if err := a.Promise(224); err == nil {
+		t.Error("more than the limit was promised")
+	}
+	if a.Break(224); a.Promise(224) != nil {
+		t.Error("a promise was not taken back")
 	}
 }
