@@ -90,17 +90,20 @@ func (k *Keeper) Ceiling() uint64 { return k.ceiling.Load() }
 // Reserve is called by Open once, before the first version is assigned. highest
 // is the highest version that recovery met, that of deleted records included. If the store was in a
 // class that may lose acknowledged commits and was not closed, every version up
-// to its ceiling counts as used. Base is final when it returns.
+// to its ceiling counts as used. Base is final when it returns. In such a class META is not written
+// before the first version is assigned, which Raise does: until then it says what it did.
 func (k *Keeper) Reserve(class engines.Class, highest uint64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	m := k.meta
-	m.Base, m.Ceiling = max(m.Base, m.Ceiling), 0
-	k.ceiling.Store(math.MaxUint64)
+	m.Base = max(m.Base, m.Ceiling)
 	if class != engines.Sync {
-		m.Ceiling = max(m.Base, highest) + Stride
-		k.ceiling.Store(m.Ceiling)
+		k.meta.Base = m.Base
+		k.ceiling.Store(max(m.Base, highest))
+		return nil
 	}
+	m.Ceiling = 0
+	k.ceiling.Store(math.MaxUint64)
 	if m == k.meta {
 		return nil
 	}
