@@ -1,7 +1,7 @@
 // Package actorstore is the engine made for actors: a store for each of their
 // patterns over one log, so that a batch across all of them is still one record.
 //
-//  1. Open reads the log behind the newest checkpoint; the records in it are read when they
+//  1. Open checks the log behind the newest checkpoint; records are read, from both, when they
 //     are asked for ([Driver.Open], recover.go, load.go, package image).
 //  2. Leases are records of a striped index in memory (package index), outside the
 //     Go heap. A renewal finds its lease, checks version and expiry, patches the

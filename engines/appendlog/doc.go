@@ -2,8 +2,8 @@
 // are appended to it, and a snapshot taken now and then lets its old part be
 // dropped. All records are in memory, outside the Go heap.
 //
-//  1. Open reads where the newest snapshot has the records of each stripe, and the
-//     log behind it. The records themselves come into memory after it, in the background, or when they
+//  1. Open reads where the newest snapshot and the log behind it have the records of each
+//     stripe. The records themselves come into memory after it, in the background, or when they
 //     are asked for ([Driver.Open], recover.go, load.go).
 //  2. The records are those of an index (package index), which is striped: a
 //     renewal finds its lease there, checks version and expiry, appends 48 bytes

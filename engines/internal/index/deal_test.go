@@ -114,7 +114,7 @@ func state(ops []Op) map[string]string {
 			continue
 		}
 		keys[o.ID] = string(o.Key)
-		all[string(o.Key)] = fmt.Sprint(o.ID, o.Version, 0, o.Value)
+		all[string(o.Key)] = fmt.Sprint(o.ID, o.Version, false, o.Value)
 	}
 	return all
 }
