@@ -14,6 +14,8 @@ func TestFailedSnapshot(t *testing.T) {
 	damagetest.FailedCheckpoint(t, subject, snapshots.Prefix, vfs.OpOpen, vfs.OpWrite, vfs.OpSync, vfs.OpRename)
 }
 
+func TestFailedReserve(t *testing.T) { damagetest.FailedReserve(t, subject) }
+
 func TestFailedOpen(t *testing.T) {
 	damagetest.FailedOpen(t, subject, vfs.Fault{Op: vfs.OpRead, Name: snapshots.Prefix})
 }

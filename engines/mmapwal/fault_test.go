@@ -66,6 +66,8 @@ func TestFailedCheckpoint(t *testing.T) {
 	}
 }
 
+func TestFailedReserve(t *testing.T) { damagetest.FailedReserve(t, subject) }
+
 func TestFailedOpen(t *testing.T) {
 	damagetest.FailedOpen(t, subject, vfs.Fault{Op: vfs.OpRead, Name: rootName}, vfs.Fault{Op: vfs.OpMap, Name: tableName})
 }

@@ -35,8 +35,8 @@ type Arena struct {
 	free  [numClasses]Ref // heads of the free lists, linked through the first four bytes; guarded by mu
 	spare []span          // left out when bump moved on; guarded by mu
 
-	used   atomic.Int64 // bytes of blocks handed out
-	high   atomic.Int64 // bump, for readers without the lock
+	used atomic.Int64 // bytes of blocks handed out
+	high atomic.Int64 // bump, for readers without the lock
 }
 
 // New reserves an arena that takes up to limit bytes of blocks; 0 means as

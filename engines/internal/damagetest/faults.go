@@ -147,7 +147,7 @@ func FailedOpen[E storetest.Engine](t *testing.T, s storetest.Subject[E], own ..
 	process := engines.Durability{Class: engines.Process}
 	mem, want := storetest.ClosedStore(t, s, storetest.Closed{Durability: process})
 	for _, fault := range append(own,
-		vfs.Fault{Op: vfs.OpWrite, Name: meta.Name}, vfs.Fault{Op: vfs.OpRead, Name: meta.Name}, vfs.Fault{Op: vfs.OpRename, Name: meta.Name},
+		vfs.Fault{Op: vfs.OpRead, Name: meta.Name},
 		vfs.Fault{Op: vfs.OpRead, Name: ".wal"}, vfs.Fault{Op: vfs.OpReadDir}, vfs.Fault{Op: vfs.OpSyncDir}) {
 		faulty := vfs.NewFaulty(storetest.Clone(mem), fault)
 		e, err := s.Try(faulty, process, s.Busy)
@@ -162,6 +162,28 @@ func FailedOpen[E storetest.Engine](t *testing.T, s storetest.Subject[E], own ..
 		if got := storetest.ReadAll(t, e); !got.Equal(want) {
 			t.Errorf("after a failed open: %d records, want %d", len(got), len(want))
 		}
+		storetest.MustClose(t, e)
+	}
+}
+
+// FailedReserve demands that nothing is assigned while META cannot say so, and that reads, and commits later,
+// do not suffer from it.
+func FailedReserve[E storetest.Engine](t *testing.T, s storetest.Subject[E]) {
+	process := engines.Durability{Class: engines.Process}
+	mem, want := storetest.ClosedStore(t, s, storetest.Closed{Durability: process})
+	for _, op := range []vfs.Op{vfs.OpWrite, vfs.OpRename} {
+		faulty := vfs.NewFaulty(storetest.Clone(mem), vfs.Fault{Op: op, Name: meta.Name})
+		e := s.MustOpen(t, faulty, process, s.Busy)
+		var b engines.Batch
+		b.Put(engines.Nodes, []byte("k"), nil)
+		if err := e.Apply(context.Background(), &b); !errors.Is(err, unix.EIO) {
+			t.Errorf("first commit: %v, want EIO", err)
+		}
+		if got := storetest.ReadAll(t, e); !got.Equal(want) {
+			t.Errorf("%d records, want %d", len(got), len(want))
+		}
+		faulty.Set()
+		storetest.Put(t, e, engines.Nodes, "k", "v")
 		storetest.MustClose(t, e)
 	}
 }

@@ -24,6 +24,8 @@ type Keeper struct {
 
 	mu   sync.Mutex // held while META is written
 	meta Meta       // Seed and Base change in Reserve only; the rest is guarded by mu
+
+	highest uint64 // version that recovery met; set by Reserve
 }
 
 // Open reads the META in dir, or makes one if the directory is no store yet.
@@ -98,8 +100,8 @@ func (k *Keeper) Reserve(class engines.Class, highest uint64) error {
 	m := k.meta
 	m.Base = max(m.Base, m.Ceiling)
 	if class != engines.Sync {
-		k.meta.Base = m.Base
-		k.ceiling.Store(max(m.Base, highest))
+		k.meta.Base, k.highest = m.Base, highest
+		k.ceiling.Store(m.Base)
 		return nil
 	}
 	m.Ceiling = 0
@@ -123,7 +125,7 @@ func (k *Keeper) Raise(v engines.Version) error {
 		return nil
 	}
 	m := k.meta
-	m.Ceiling = uint64(v) + Stride
+	m.Ceiling = max(uint64(v), k.highest) + Stride
 	if err := k.format.Write(k.fs, k.dir, m); err != nil {
 		return err
 	}

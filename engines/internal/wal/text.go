@@ -21,7 +21,7 @@ type textSegment struct {
 	mem  []byte
 }
 
-// From returns the bytes of a segment from an offset on. They are not to be changed, and
+// From returns the bytes of a segment from an offset on, to the end of its last record. They are not to be changed, and
 // there until Close. A page that the device refuses to give is a fault (debug.SetPanicOnFault).
 func (t *Text) From(segment int, offset uint32) []byte { return t.segments[segment].mem[offset:] }
 
@@ -38,14 +38,15 @@ func (t *Text) Close() error {
 	return errors.Join(errs...)
 }
 
-// hold takes a segment file in, up to limit, which replay has read.
-func (t *Text) hold(segment int, file vfs.File, limit int64) error {
-	mem, err := file.Map(0, limit, vfs.MapRead)
+// hold takes a segment file in up to end, where what replay has read of it does. What lies behind may be
+// written from now on.
+func (t *Text) hold(segment int, file vfs.File, end int64) error {
+	mem, err := file.Map(0, end, vfs.MapRead)
 	if err == nil {
 		t.segments[segment] = textSegment{file, mem}
 		return nil
 	}
-	mem = make([]byte, limit)
+	mem = make([]byte, end)
 	t.segments[segment] = textSegment{nil, mem}
 	return readFull(file, mem, 0)
 }
