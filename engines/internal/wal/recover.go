@@ -326,7 +326,7 @@ func (r *recovery) readSegment(ctx context.Context, worker int, f, before *found
 		return r.apply(worker, Record{LSN: LSN(h.Seq), Kind: h.Kind, Payload: payload, Segment: f.place, Offset: w.off + frame.HeaderBytes})
 	})
 	if err == nil && r.text != nil && r.apply != nil {
-		err = r.text.hold(f.place, file, w.off)
+		err = r.text.hold(f.place, file, w)
 	}
 	return err
 }

@@ -38,15 +38,25 @@ func (t *Text) Close() error {
 	return errors.Join(errs...)
 }
 
-// hold takes a segment file in up to end, where what replay has read of it does. What lies behind may be
-// written from now on.
-func (t *Text) hold(segment int, file vfs.File, end int64) error {
-	mem, err := file.Map(0, end, vfs.MapRead)
+// hold takes a segment in up to the end of its last record, which w has come to. What lies behind may be written
+// from now on, and of a segment without a seal the block in which that end lies is written again as it is: its page is
+// made the process's own.
+func (t *Text) hold(segment int, file vfs.File, w *walk) error {
+	mode, block := vfs.MapRead, w.off
+	if !w.sealed {
+		mode, block = vfs.MapPrivate, w.off&^(vfs.BlockBytes-1)
+	}
+	last := make([]byte, w.off-block)
+	if err := readFull(file, last, block); err != nil {
+		return err
+	}
+	mem, err := file.Map(0, w.off, mode)
 	if err == nil {
+		copy(mem[block:], last)
 		t.segments[segment] = textSegment{file, mem}
 		return nil
 	}
-	mem = make([]byte, end)
+	mem = make([]byte, w.off)
 	t.segments[segment] = textSegment{nil, mem}
 	return readFull(file, mem, 0)
 }
