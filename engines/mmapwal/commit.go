@@ -1,6 +1,7 @@
 package mmapwal
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/bits"
@@ -101,8 +102,13 @@ func (c *commit) prepare(e *engine, b *engines.Batch) {
 		c.locks.add(at)
 	}
 	for i := range b.Conditions {
-		ks := b.Conditions[i].Keyspace
-		h := e.hash(ks, b.Conditions[i].Key)
+		ks, key := b.Conditions[i].Keyspace, b.Conditions[i].Key
+		var h uint64
+		if i < len(b.Ops) && b.Ops[i].Keyspace == ks && bytes.Equal(b.Ops[i].Key, key) { // what is written on a condition of its own
+			h = c.plans[i].hash
+		} else {
+			h = e.hash(ks, key)
+		}
 		c.conds = append(c.conds, h)
 		c.locks.add(stripeIndex(ks, h))
 	}
