@@ -124,14 +124,18 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 	d := index.NewDealer(e.index, upTo, o.ReplayWorkers, e.replayError)
 	o.Text = d.Text()
 	o.Round = func(valid wal.LSN) error { return e.replayError(d.Round(valid)) }
-	log, info, err := wal.Open(ctx, o, start-1, func(lane int, r wal.Record) error {
+	log, info, err := wal.Open(ctx, o, start-1, func(lane int, r wal.Record) (err error) {
 		if r.Kind != kindCheckpoint {
 			e.replayed.Add(1)
 		}
-		err := eachReplayed(r, start, func(at int, o index.Op) error {
-			d.Add(lane, &r, at, r.Kind == kindRenewals, &o)
-			return nil
-		})
+		if r.Kind == kindRenewals && len(r.Payload) > 0 {
+			err = d.AddDeltas(lane, &r)
+		} else {
+			err = eachReplayed(r, start, func(at int, o index.Op) error {
+				d.Add(lane, &r, at, &o)
+				return nil
+			})
+		}
 		if err != nil {
 			return wal.Corrupt(e.path(logName), "record %d: %v", r.LSN, err)
 		}

@@ -110,7 +110,7 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 	d := index.NewDealer(e.index, upTo, o.ReplayWorkers, e.replayError)
 	o.Text = d.Text()
 	o.Round = func(valid wal.LSN) error { return e.replayError(d.Round(valid)) }
-	log, info, err := wal.Open(ctx, o, start-1, func(lane int, r wal.Record) error { return replayRecord(d, lane, r) })
+	log, info, err := wal.Open(ctx, o, start-1, func(lane int, r wal.Record) error { return replayRecord(d, lane, &r) })
 	e.log = log
 	if err != nil {
 		return info, err
@@ -119,11 +119,15 @@ func (e *engine) replay(ctx context.Context, start, upTo wal.LSN) (wal.ReplayInf
 }
 
 // replayRecord deals out the operations of one record of the log.
-func replayRecord(d *index.Dealer, lane int, r wal.Record) error {
-	err := eachOp(r.Kind, r.Payload, func(at int, o index.Op) error {
-		d.Add(lane, &r, at, r.Kind == kindRenew, &o)
-		return nil
-	})
+func replayRecord(d *index.Dealer, lane int, r *wal.Record) (err error) {
+	if r.Kind == kindRenew && len(r.Payload) == renewBytes {
+		err = d.AddDeltas(lane, r)
+	} else {
+		err = eachOp(r.Kind, r.Payload, func(at int, o index.Op) error { // of a renewal: tells what is wrong
+			d.Add(lane, r, at, &o)
+			return nil
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("record %d: %w", r.LSN, err)
 	}

@@ -100,29 +100,45 @@ func NewDealer(ix *Index, upTo wal.LSN, n int, damage func(error) error) *Dealer
 func (d *Dealer) Text() *wal.Text { return &d.ix.replayed.text }
 
 // Add deals an operation of a log record out to a lane, whose records come in the order of
-// their segment. at is its offset in the record's payload, and delta says that it is a delta there.
-func (d *Dealer) Add(number int, r *wal.Record, at int, delta bool, o *Op) {
+// their segment. at is its offset in the record's payload.
+func (d *Dealer) Add(number int, r *wal.Record, at int, o *Op) {
+	t := d.lanes[number].deal(r, StripeOf(o.ID))
+	t.places = append(t.places, place{uint32(r.Offset) + uint32(at), uint32(r.LSN - t.first)})
+	t.sum.add(o)
+}
+
+// AddDeltas is Add for every delta of a record whose payload is deltas. Renewals are most of a log,
+// so no Op is made of them. Errors say what is wrong with one.
+func (d *Dealer) AddDeltas(number int, r *wal.Record) error {
 	l := &d.lanes[number]
+	for at := 0; at < len(r.Payload); at += DeltaBytes {
+		id, version, err := deltaHead(r.Payload[at:])
+		if err != nil {
+			return err
+		}
+		t := l.deal(r, StripeOf(id))
+		t.places = append(t.places, place{uint32(r.Offset) + uint32(at), uint32(r.LSN-t.first) | isDelta})
+		t.sum.highest = max(t.sum.highest, uint64(version))
+	}
+	return nil
+}
+
+// deal returns the deal that takes a stripe's next operation, which is r's.
+func (l *lane) deal(r *wal.Record, stripe int) *deal {
 	if r.Segment != l.segment {
 		l.seal()
 		l.segment = r.Segment
 	}
-	i := StripeOf(o.ID)
-	t := l.open[i]
+	t := l.open[stripe]
 	if t == nil || len(t.places) == dealPlaces {
 		if t != nil {
-			l.full[i] = append(l.full[i], t)
+			l.full[stripe] = append(l.full[stripe], t)
 		}
 		t = &deal{segment: r.Segment, first: r.LSN, places: make([]place, 0, dealPlaces/8)}
-		l.open[i] = t
+		l.open[stripe] = t
 	}
-	p := place{uint32(r.Offset) + uint32(at), uint32(r.LSN - t.first)}
-	if delta {
-		p.rel |= isDelta
-	}
-	t.places = append(t.places, p)
 	t.last = r.LSN
-	t.sum.add(o)
+	return t
 }
 
 // seal ends every deal of the lane: what comes is from another part of the log.

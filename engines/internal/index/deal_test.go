@@ -92,7 +92,7 @@ func replayInto(t *testing.T, ix *Index, ops []Op, valid int) error {
 		batch := segments[begin:min(begin+round, len(segments))]
 		for i := len(batch) - 1; i >= 0; i-- {
 			for _, r := range batch[i] {
-				d.Add(i/2%2, &r, 0, false, &ops[r.LSN-1])
+				d.Add(i/2%2, &r, 0, &ops[r.LSN-1])
 			}
 		}
 		last := batch[len(batch)-1]

@@ -55,20 +55,29 @@ func AppendDelta(dst []byte, d *Delta) []byte {
 
 // ParseDelta decodes the renewal at the start of b.
 func ParseDelta(b []byte) (Op, error) {
-	if len(b) < DeltaBytes {
-		return Op{}, fmt.Errorf("renewal of %d bytes, want %d", len(b), DeltaBytes)
+	id, version, err := deltaHead(b)
+	if err != nil {
+		return Op{}, err
 	}
-	o := Op{
+	return Op{
 		Kind:     engines.OpRenew,
-		ID:       le.Uint32(b[0:]),
+		ID:       id,
 		Renewals: le.Uint32(b[4:]),
-		Version:  engines.Version(le.Uint64(b[8:])),
+		Version:  version,
 		Renewal:  lease.Renewal{ExpiresAt: int64(le.Uint64(b[16:])), Now: int64(le.Uint64(b[24:]))},
+	}, nil
+}
+
+// deltaHead decodes what replay has to know of the renewal at the start of b before it is applied.
+func deltaHead(b []byte) (id uint32, version engines.Version, err error) {
+	if len(b) < DeltaBytes {
+		return 0, 0, fmt.Errorf("renewal of %d bytes, want %d", len(b), DeltaBytes)
 	}
-	if o.Version == 0 || o.Version > MaxVersion {
-		return Op{}, fmt.Errorf("renewal of record %d to version %d", o.ID, o.Version)
+	id, version = le.Uint32(b[0:]), engines.Version(le.Uint64(b[8:]))
+	if version == 0 || version > MaxVersion {
+		return 0, 0, fmt.Errorf("renewal of record %d to version %d", id, version)
 	}
-	return o, nil
+	return id, version, nil
 }
 
 // AppendOp encodes one operation of a batch.

@@ -129,7 +129,7 @@ func (k *Keeper) Raise(v engines.Version) error {
 	if err := k.format.Write(k.fs, k.dir, m); err != nil {
 		return err
 	}
-	k.meta = m
+	k.meta.Ceiling = m.Ceiling
 	k.ceiling.Store(m.Ceiling)
 	return nil
 }
@@ -145,7 +145,7 @@ func (k *Keeper) Close(last uint64) error {
 	if err := k.format.Write(k.fs, k.dir, m); err != nil {
 		return err
 	}
-	k.meta = m
+	k.meta.Ceiling, k.meta.Last = m.Ceiling, m.Last
 	return nil
 }
 

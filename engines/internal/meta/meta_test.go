@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -120,6 +121,29 @@ func TestCeiling(t *testing.T) {
 	require.EqualValues(t, 12, closed.Meta().Last)
 	require.NoError(t, closed.Reserve(engines.Process, 9))
 	require.EqualValues(t, 0, closed.Base())
+}
+
+// TestRaiseBesideReaders: seed and base are read without a lock while the ceiling is raised.
+func TestRaiseBesideReaders(t *testing.T) {
+	k, err := Open(testFormat, newDir(t), "/s")
+	require.NoError(t, err)
+	require.NoError(t, k.Reserve(engines.Process, 0))
+	seed := k.Seed()
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for range 100 {
+				if k.Seed() != seed || k.Base() != 0 {
+					t.Error("seed or base has changed")
+				}
+			}
+		})
+	}
+	for range 20 {
+		require.NoError(t, k.Raise(engines.Version(k.Ceiling()+1)))
+	}
+	readers.Wait()
+	require.NoError(t, k.Close(1))
 }
 
 // TestFailedRaise: a ceiling that did not reach the device is not used.
