@@ -21,6 +21,7 @@ import (
 type committer struct {
 	buf, spare *buffer
 	busy       bool
+	landing    int      // who waits for busy to end: nobody leads meanwhile
 	segment    *segment // of buf
 	flying     *segment // whose bytes are being written, or nil
 	bufBytes   int
@@ -125,7 +126,7 @@ func (l *Log) waitSync(lsn LSN) error {
 			l.mu.Unlock()
 			return err
 		}
-		if !c.busy {
+		if !c.busy && c.landing == 0 {
 			c.busy = true
 			l.gatherLocked()
 			l.flushLocked() // lets go of the lock for good

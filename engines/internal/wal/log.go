@@ -152,12 +152,8 @@ func (l *Log) rotateLocked(size int) error {
 		return err
 	}
 	if !l.mapped {
-		// The buffers are for one segment at a time: let the one in flight land.
-		for l.commit.busy {
-			l.room.Wait()
-			if err := l.usableLocked(); err != nil || l.active != old {
-				return err
-			}
+		if err := l.landLocked(); err != nil || l.active != old {
+			return err
 		}
 		// Waiting let go of the lock; the prepared segment is still ours to take.
 		if l.prep.ready != next {
@@ -172,6 +168,22 @@ func (l *Log) rotateLocked(size int) error {
 		return nil
 	}
 	l.flushSealedLocked(next)
+	return l.usableLocked()
+}
+
+// landLocked waits until no buffer is on its way, as they are for one segment at a time. Nobody leads another flush
+// meanwhile, or it would take for as long as commits come.
+func (l *Log) landLocked() error {
+	c := &l.commit
+	c.landing++
+	for c.busy && l.usableLocked() == nil {
+		l.room.Wait()
+	}
+	if c.landing--; c.landing == 0 {
+		for i := range c.queues {
+			c.queues[i].Broadcast() // in case the caller flushes nothing: somebody leads
+		}
+	}
 	return l.usableLocked()
 }
 
@@ -280,11 +292,8 @@ func (l *Log) anchorLocked(lsn LSN) error {
 		l.anchored = active
 		return l.usableLocked()
 	}
-	for l.commit.busy {
-		l.room.Wait()
-		if err := l.usableLocked(); err != nil {
-			return err
-		}
+	if err := l.landLocked(); err != nil {
+		return err
 	}
 	if l.active == active && l.pos == dataStart {
 		n := putInternal(l.commit.reserveSeal(), kindMark, l.next-1, l.group, l.first, l.durable.Load(), l.active.mask)
