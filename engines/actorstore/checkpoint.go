@@ -61,11 +61,11 @@ func (e *engine) pace() *pace.Pace {
 // logSince returns the bytes of log records since the latest checkpoint began.
 func (e *engine) logSince() uint64 { return e.log.Stats().RecordBytes - e.checkpointInfo.logAt.Load() }
 
-// closeWantsCheckpoint reports whether the next open would have to replay more than
-// takes a millisecond or two: with less it can read a record at once, whatever the size of the store.
-func (e *engine) closeWantsCheckpoint() bool {
+// logIsShort reports whether the next open would have to read so little of the log that
+// it can read a record at once, whatever the size of the store.
+func (e *engine) logIsShort() bool {
 	const little = 256 << 10
-	return e.logSince() > little
+	return e.logSince() <= little
 }
 
 // Checkpoint is engines.Checkpointer: it seals points, writes a checkpoint and cuts the log.
@@ -97,8 +97,8 @@ func (e *engine) checkpoint(ctx context.Context, paced bool) error {
 	if err := e.index.Flush(); err != nil { // renewals that wait for a round
 		return err
 	}
-	if uint64(e.log.Next()) == e.checkpointInfo.next.Load() {
-		return nil // nothing has happened since the last one
+	if uint64(e.log.Next()) == e.checkpointInfo.next.Load() && e.logIsShort() {
+		return nil // nothing has happened since the last one, and little while it was taken
 	}
 	begin := time.Now()
 	logAt := e.log.Stats().RecordBytes

@@ -104,7 +104,7 @@ func (e *engine) Close() error {
 // closeFiles leaves the store as the next open likes to find it.
 func (e *engine) closeFiles() error {
 	err := e.index.Flush()
-	if err == nil && e.config.CheckpointOnClose && e.closeWantsCheckpoint() {
+	if err == nil && e.config.CheckpointOnClose && !e.logIsShort() {
 		if cerr := e.checkpoint(context.Background(), false); cerr != nil {
 			e.logf("actorstore %s: checkpoint at close: %v; the log keeps everything", e.dir, cerr)
 		}

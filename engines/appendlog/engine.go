@@ -92,7 +92,7 @@ func (e *engine) Close() error {
 // closeFiles leaves the store as the next open likes to find it.
 func (e *engine) closeFiles() error {
 	err := e.log.Sync()
-	if err == nil && e.config.SnapshotOnClose && e.closeWantsSnapshot() {
+	if err == nil && e.config.SnapshotOnClose && !e.logIsShort() {
 		if serr := e.snapshot(context.Background(), false); serr != nil {
 			e.logf("appendlog %s: snapshot at close: %v; the log keeps everything", e.dir, serr)
 		}

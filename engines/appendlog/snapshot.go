@@ -56,11 +56,11 @@ func (e *engine) pace() *pace.Pace {
 // logSince returns the bytes of log records since the latest snapshot began.
 func (e *engine) logSince() uint64 { return e.log.Stats().RecordBytes - e.snapshotInfo.logAt.Load() }
 
-// closeWantsSnapshot reports whether the next open would have to replay more than
-// takes a millisecond or two: with less it can read a record at once, whatever the size of the store.
-func (e *engine) closeWantsSnapshot() bool {
+// logIsShort reports whether the next open would have to read so little of the log that
+// it can read a record at once, whatever the size of the store.
+func (e *engine) logIsShort() bool {
 	const little = 256 << 10
-	return e.logSince() > little
+	return e.logSince() <= little
 }
 
 // Checkpoint is engines.Checkpointer: it takes a snapshot and cuts the log.
@@ -86,8 +86,8 @@ func (e *engine) checkpoint(ctx context.Context) error {
 // snapshot writes a snapshot, makes it the store's, and drops what it replaces.
 // The caller holds snapshotting. paced leaves room on the device for writers.
 func (e *engine) snapshot(ctx context.Context, paced bool) error {
-	if uint64(e.log.Next()) == e.snapshotInfo.next.Load() {
-		return nil // nothing has happened since the last one
+	if uint64(e.log.Next()) == e.snapshotInfo.next.Load() && e.logIsShort() {
+		return nil // nothing has happened since the last one, and little while it was taken
 	}
 	begin := time.Now()
 	logAt := e.log.Stats().RecordBytes

@@ -102,9 +102,13 @@ func Parse(b []byte, mask uint32) (h Header, payload []byte, ok bool) {
 		return Header{}, nil, false
 	}
 	payload = b[HeaderBytes : HeaderBytes+int(h.Length) : HeaderBytes+int(h.Length)]
-	sum := crc32.Update(0, castagnoli, payload)
-	if crc32.Update(sum, castagnoli, b[4:HeaderBytes])^mask != binary.LittleEndian.Uint32(b) {
+	if !Matches(b, PayloadSum(0, payload), mask) {
 		return Header{}, nil, false
 	}
 	return h, payload, true
+}
+
+// Matches reports whether the header at b[:HeaderBytes] is that of a payload with this PayloadSum.
+func Matches(b []byte, sum, mask uint32) bool {
+	return crc32.Update(sum, castagnoli, b[4:HeaderBytes])^mask == binary.LittleEndian.Uint32(b)
 }

@@ -26,6 +26,8 @@ type walk struct {
 	epoch   uint64 // sealed: epoch of the next segment
 	proof   LSN    // every record up to here was durable, says what was read
 	tried   int    // places behind the end whose bytes judge had to checksum
+	summed  int64  // bytes that it computed checksums of one by one
+	sums    *sums  // made when those become many
 }
 
 // run calls visit for every record up to the seal or the first offset where no
@@ -217,6 +219,11 @@ func (w *walk) later(off int64, b []byte, mask uint32) (h frame.Header, payload 
 		return h, nil, false, nil
 	}
 	w.tried++
+	if w.summed += int64(h.Length); w.summed > summedBytes {
+		if ok, err := w.mayBe(off, h, b, mask); !ok || err != nil {
+			return h, nil, false, err
+		}
+	}
 	if n := frame.HeaderBytes + int(h.Length); len(b) < n {
 		if b, err = w.src.from(off, n); err != nil {
 			return h, nil, false, err
@@ -224,6 +231,22 @@ func (w *walk) later(off int64, b []byte, mask uint32) (h frame.Header, payload 
 	}
 	h, payload, ok = frame.Parse(b, mask)
 	return h, payload, ok, nil
+}
+
+// summedBytes is how many bytes judge checksums as if there were few records behind the end, before it
+// prepares for many.
+const summedBytes = 8 << 20
+
+// mayBe reports whether the header at off has the checksum of what follows it.
+func (w *walk) mayBe(off int64, h frame.Header, header []byte, mask uint32) (bool, error) {
+	if w.sums == nil {
+		var err error
+		if w.sums, err = newSums(w.src.file, w.off, w.limit); err != nil {
+			return false, err
+		}
+	}
+	sum, err := w.sums.of(off+frame.HeaderBytes, int64(h.Length))
+	return err == nil && frame.Matches(header, sum, mask), err
 }
 
 // proves reports whether a later record says that the expected one was durable.
