@@ -37,7 +37,7 @@ type checkpointInfo struct {
 // wantsCheckpoint reports whether the log has outgrown what replay should take,
 // or the points that are not sealed the index.
 func (e *engine) wantsCheckpoint() bool {
-	if e.config.CheckpointLogBytes < 0 {
+	if e.config.CheckpointLogBytes < 0 || e.index.Away() > 0 { // records that are on their way into memory come first
 		return false
 	}
 	return e.logSince() > uint64(e.logLimit()) || e.index.Points()-e.sealed.Load() >= uint64(e.config.SeriesTailPoints)

@@ -34,7 +34,7 @@ type snapshotInfo struct {
 
 // wantsSnapshot reports whether the log has outgrown what replay should take.
 func (e *engine) wantsSnapshot() bool {
-	if e.config.SnapshotLogBytes < 0 {
+	if e.config.SnapshotLogBytes < 0 || e.index.Away() > 0 { // records that are on their way into memory come first
 		return false
 	}
 	return e.logSince() > uint64(e.logLimit())
