@@ -2,6 +2,7 @@ package wal
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,12 +19,12 @@ import (
 func TestRotateIsNotOvertaken(t *testing.T) {
 	mem := vfs.NewMem()
 	o := Options{FS: mem, Dir: "/log", Class: engines.Sync, SegmentBytes: 4 << 20} // writers do not come to its end
-	l, _, _ := openTest(t, o, 0)
 	mem.OnPending = func(op, name string) {
 		if op == "write" {
 			time.Sleep(time.Millisecond) // a device
 		}
 	}
+	l, _, _ := openTest(t, o, 0)
 	var over atomic.Bool
 	var writers sync.WaitGroup
 	for range 16 {
@@ -40,7 +41,7 @@ func TestRotateIsNotOvertaken(t *testing.T) {
 			}
 		})
 	}
-	most := uint64(0)
+	var flushes []uint64
 	for range 20 {
 		for prepared := false; !prepared; runtime.Gosched() { // making a segment takes as long as it takes
 			l.mu.Lock()
@@ -54,11 +55,13 @@ func TestRotateIsNotOvertaken(t *testing.T) {
 		require.NoError(t, err)
 		require.Greater(t, start, want)
 		require.NoError(t, l.DropBefore(start))
-		most = max(most, l.Stats().Flushes-before)
+		flushes = append(flushes, l.Stats().Flushes-before)
 	}
 	over.Store(true)
 	writers.Wait()
 	require.NoError(t, l.Close())
-	// For each of the two the one on its way and its own, and what came between reading the counts and the calls.
-	require.LessOrEqual(t, most, uint64(50), "flushes during a rotation")
+	// For each of the two the one on its way and its own, and what came between reading the counts and the
+	// calls: in the middle, as a busy machine may keep this goroutine waiting now and then.
+	slices.Sort(flushes)
+	require.LessOrEqual(t, flushes[len(flushes)/2], uint64(20), "flushes during rotations: %d", flushes)
 }
